@@ -95,13 +95,15 @@ type PutResult struct {
 // FromKind is how a reader names the place where it begins.
 type FromKind uint8
 
-// The five kinds of places.
+// The kinds of places.
 const (
 	AtSequence FromKind = iota + 1
 	AfterSequence
 	TrimHorizon
 	Latest
 	AtTimestamp
+	// AtPosition is an exact resumption: the first record at or after Position.
+	AtPosition
 )
 
 func (k FromKind) String() string {
@@ -116,6 +118,8 @@ func (k FromKind) String() string {
 		return "LATEST"
 	case AtTimestamp:
 		return "AT_TIMESTAMP"
+	case AtPosition:
+		return "AT_POSITION"
 	}
 	return "UNKNOWN"
 }
@@ -123,8 +127,9 @@ func (k FromKind) String() string {
 // From is the place in a shard where a reader begins.
 type From struct {
 	Kind        FromKind
-	Sequence    string // as the client sent it; "" if it sent none
-	TimestampMs int64  // AtTimestamp
+	Sequence    string          // as the client sent it; "" if it sent none
+	TimestampMs int64           // AtTimestamp
+	Position    stream.Position // AtPosition
 	// NoTimestamp tells that the client sent none: AtTimestamp is then refused.
 	NoTimestamp bool
 }
@@ -139,7 +144,7 @@ type ReadBlock struct {
 // ChildShard is a shard that succeeds a closed one.
 type ChildShard struct {
 	ID      stream.ShardID
-	Parents []stream.ShardID // one after a split, two after a merge
+	Parents []uint32 // indexes: one after a split, two after a merge
 	Range   stream.HashRange
 }
 
@@ -169,6 +174,7 @@ type SubscriptionEvent struct {
 	Shard        ShardInfo
 	Blocks       []ReadBlock
 	Continuation stream.Sequence // a new subscription goes on with AfterSequence of it
+	Next         stream.Position // or AtPosition of it
 	MillisBehind int64
 	// Ended tells that the shard is closed and read to its end: Children go on.
 	Ended    bool

@@ -75,6 +75,12 @@ func (s *Subscription) Next(ctx context.Context, maxBytes int) (SubscriptionEven
 	return SubscriptionEvent{}, errStarting
 }
 
+// Shard is the shard that is read.
+func (s *Subscription) Shard() ShardInfo { return ShardInfo{} }
+
+// Position is the place of the next record to deliver.
+func (s *Subscription) Position() stream.Position { return 0 }
+
 // Idle is what to tell a subscriber that has heard nothing for a while: the last
 // event's continuation and how far behind it is.
 func (s *Subscription) Idle() SubscriptionEvent { return SubscriptionEvent{} }

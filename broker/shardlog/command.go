@@ -18,7 +18,8 @@ type Command interface {
 }
 
 // Append stores the blocks that are the entry's rows. Its answer is nil if all
-// blocks were taken, else []error with one element per row, nil for a taken one.
+// blocks were taken, else []error with one element per row, nil for a taken one,
+// or an error if the whole entry was refused.
 type Append struct{}
 
 // Prepare makes shards known. They take no records before OpenShards.
@@ -64,7 +65,8 @@ type Purge struct {
 
 // Trim removes whole segments whose every record has expired; without any it
 // only advances the group's time. Answer.Trimmed counts what went; segments
-// that may not go yet are left (Answer.Refused counts them).
+// that may not go yet are left (Answer.Refused counts them), and Answer.More
+// tells that the command was too much work to be done whole.
 type Trim struct{ Segments []SegmentID }
 
 // Configure changes the size at which the group begins a new segment.
