@@ -149,9 +149,11 @@ type Stream struct {
 	RetentionHours uint32 `protobuf:"varint,6,opt,name=retention_hours,json=retentionHours,proto3" json:"retention_hours,omitempty"`
 	OpenShards     uint32 `protobuf:"varint,7,opt,name=open_shards,json=openShards,proto3" json:"open_shards,omitempty"`
 	// PROVISIONED or ON_DEMAND.
-	Mode          string `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Mode string `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`
+	// The most bytes that data and key of one record may have together.
+	MaxRecordBytes uint32 `protobuf:"varint,9,opt,name=max_record_bytes,json=maxRecordBytes,proto3" json:"max_record_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Stream) Reset() {
@@ -238,6 +240,13 @@ func (x *Stream) GetMode() string {
 		return x.Mode
 	}
 	return ""
+}
+
+func (x *Stream) GetMaxRecordBytes() uint32 {
+	if x != nil {
+		return x.MaxRecordBytes
+	}
+	return 0
 }
 
 // HashKey is a 128-bit unsigned number.
@@ -1444,7 +1453,7 @@ var File_runnel_v1_stream_proto protoreflect.FileDescriptor
 
 const file_runnel_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x16runnel/v1/stream.proto\x12\trunnel.v1\"\xec\x01\n" +
+	"\x16runnel/v1/stream.proto\x12\trunnel.v1\"\x96\x02\n" +
 	"\x06Stream\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -1455,7 +1464,8 @@ const file_runnel_v1_stream_proto_rawDesc = "" +
 	"\x0fretention_hours\x18\x06 \x01(\rR\x0eretentionHours\x12\x1f\n" +
 	"\vopen_shards\x18\a \x01(\rR\n" +
 	"openShards\x12\x12\n" +
-	"\x04mode\x18\b \x01(\tR\x04mode\")\n" +
+	"\x04mode\x18\b \x01(\tR\x04mode\x12(\n" +
+	"\x10max_record_bytes\x18\t \x01(\rR\x0emaxRecordBytes\")\n" +
 	"\aHashKey\x12\x0e\n" +
 	"\x02hi\x18\x01 \x01(\x06R\x02hi\x12\x0e\n" +
 	"\x02lo\x18\x02 \x01(\x06R\x02lo\"~\n" +
