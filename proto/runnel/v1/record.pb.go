@@ -34,6 +34,8 @@ const (
 	From_KIND_LATEST From_Kind = 4
 	// At the first record that arrived then or later.
 	From_KIND_AT_TIMESTAMP From_Kind = 5
+	// At the first record with this position or a later one: how a reader resumes.
+	From_KIND_AT_POSITION From_Kind = 6
 )
 
 // Enum value maps for From_Kind.
@@ -45,6 +47,7 @@ var (
 		3: "KIND_TRIM_HORIZON",
 		4: "KIND_LATEST",
 		5: "KIND_AT_TIMESTAMP",
+		6: "KIND_AT_POSITION",
 	}
 	From_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":    0,
@@ -53,6 +56,7 @@ var (
 		"KIND_TRIM_HORIZON":   3,
 		"KIND_LATEST":         4,
 		"KIND_AT_TIMESTAMP":   5,
+		"KIND_AT_POSITION":    6,
 	}
 )
 
@@ -523,7 +527,8 @@ type From struct {
 	// The 56-digit text.
 	Sequence string `protobuf:"bytes,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Milliseconds since 1970.
-	TimestampMs   int64 `protobuf:"varint,3,opt,name=timestamp_ms,json=timestampMs,proto3" json:"timestamp_ms,omitempty"`
+	TimestampMs   int64  `protobuf:"varint,3,opt,name=timestamp_ms,json=timestampMs,proto3" json:"timestamp_ms,omitempty"`
+	Position      uint64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -575,6 +580,13 @@ func (x *From) GetSequence() string {
 func (x *From) GetTimestampMs() int64 {
 	if x != nil {
 		return x.TimestampMs
+	}
+	return 0
+}
+
+func (x *From) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
 	}
 	return 0
 }
@@ -1272,8 +1284,8 @@ type SubscribeStarted struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	CreatedSec int64                  `protobuf:"varint,1,opt,name=created_sec,json=createdSec,proto3" json:"created_sec,omitempty"`
 	Shard      uint32                 `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
-	// Who fails before the first block resumes after this number.
-	Continuation  *Sequence `protobuf:"bytes,3,opt,name=continuation,proto3" json:"continuation,omitempty"`
+	// Where the subscription starts. Who fails before the first block resumes here.
+	Next          uint64 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,20 +1334,20 @@ func (x *SubscribeStarted) GetShard() uint32 {
 	return 0
 }
 
-func (x *SubscribeStarted) GetContinuation() *Sequence {
+func (x *SubscribeStarted) GetNext() uint64 {
 	if x != nil {
-		return x.Continuation
+		return x.Next
 	}
-	return nil
+	return 0
 }
 
 type SubscribeBlocks struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// None: nothing new has come for a while.
+	// None if nothing new has come for a while.
 	Blocks []*Block `protobuf:"bytes,1,rep,name=blocks,proto3" json:"blocks,omitempty"`
-	// Who fails after this message resumes after this number.
-	Continuation  *Sequence `protobuf:"bytes,2,opt,name=continuation,proto3" json:"continuation,omitempty"`
-	MillisBehind  int64     `protobuf:"varint,3,opt,name=millis_behind,json=millisBehind,proto3" json:"millis_behind,omitempty"`
+	// Where to resume after these blocks.
+	Next          uint64 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`
+	MillisBehind  int64  `protobuf:"varint,3,opt,name=millis_behind,json=millisBehind,proto3" json:"millis_behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1377,11 +1389,11 @@ func (x *SubscribeBlocks) GetBlocks() []*Block {
 	return nil
 }
 
-func (x *SubscribeBlocks) GetContinuation() *Sequence {
+func (x *SubscribeBlocks) GetNext() uint64 {
 	if x != nil {
-		return x.Continuation
+		return x.Next
 	}
-	return nil
+	return 0
 }
 
 func (x *SubscribeBlocks) GetMillisBehind() int64 {
@@ -1509,18 +1521,20 @@ const file_runnel_v1_record_proto_rawDesc = "" +
 	"\x11PutStreamResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12.\n" +
 	"\aresults\x18\x02 \x03(\v2\x14.runnel.v1.PutResultR\aresults\x12&\n" +
-	"\x05error\x18\x03 \x01(\v2\x10.runnel.v1.ErrorR\x05error\"\xfc\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x10.runnel.v1.ErrorR\x05error\"\xae\x02\n" +
 	"\x04From\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.runnel.v1.From.KindR\x04kind\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\tR\bsequence\x12!\n" +
-	"\ftimestamp_ms\x18\x03 \x01(\x03R\vtimestampMs\"\x8a\x01\n" +
+	"\ftimestamp_ms\x18\x03 \x01(\x03R\vtimestampMs\x12\x1a\n" +
+	"\bposition\x18\x04 \x01(\x04R\bposition\"\xa0\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10KIND_AT_SEQUENCE\x10\x01\x12\x17\n" +
 	"\x13KIND_AFTER_SEQUENCE\x10\x02\x12\x15\n" +
 	"\x11KIND_TRIM_HORIZON\x10\x03\x12\x0f\n" +
 	"\vKIND_LATEST\x10\x04\x12\x15\n" +
-	"\x11KIND_AT_TIMESTAMP\x10\x05\"g\n" +
+	"\x11KIND_AT_TIMESTAMP\x10\x05\x12\x14\n" +
+	"\x10KIND_AT_POSITION\x10\x06\"g\n" +
 	"\x12GetIteratorRequest\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\tR\x05shard\x12#\n" +
@@ -1566,15 +1580,15 @@ const file_runnel_v1_record_proto_rawDesc = "" +
 	"\astarved\x18\x03 \x01(\v2\x1b.runnel.v1.SubscribeStarvedH\x00R\astarved\x12+\n" +
 	"\x03end\x18\x04 \x01(\v2\x17.runnel.v1.SubscribeEndH\x00R\x03endB\n" +
 	"\n" +
-	"\bresponse\"\x82\x01\n" +
+	"\bresponse\"]\n" +
 	"\x10SubscribeStarted\x12\x1f\n" +
 	"\vcreated_sec\x18\x01 \x01(\x03R\n" +
 	"createdSec\x12\x14\n" +
-	"\x05shard\x18\x02 \x01(\rR\x05shard\x127\n" +
-	"\fcontinuation\x18\x03 \x01(\v2\x13.runnel.v1.SequenceR\fcontinuation\"\x99\x01\n" +
+	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\x04R\x04next\"t\n" +
 	"\x0fSubscribeBlocks\x12(\n" +
-	"\x06blocks\x18\x01 \x03(\v2\x10.runnel.v1.BlockR\x06blocks\x127\n" +
-	"\fcontinuation\x18\x02 \x01(\v2\x13.runnel.v1.SequenceR\fcontinuation\x12#\n" +
+	"\x06blocks\x18\x01 \x03(\v2\x10.runnel.v1.BlockR\x06blocks\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\x12#\n" +
 	"\rmillis_behind\x18\x03 \x01(\x03R\fmillisBehind\"*\n" +
 	"\x10SubscribeStarved\x12\x16\n" +
 	"\x06needed\x18\x01 \x01(\x04R\x06needed\"A\n" +
@@ -1658,27 +1672,25 @@ var file_runnel_v1_record_proto_depIdxs = []int32{
 	21, // 20: runnel.v1.SubscribeResponse.blocks:type_name -> runnel.v1.SubscribeBlocks
 	22, // 21: runnel.v1.SubscribeResponse.starved:type_name -> runnel.v1.SubscribeStarved
 	23, // 22: runnel.v1.SubscribeResponse.end:type_name -> runnel.v1.SubscribeEnd
-	25, // 23: runnel.v1.SubscribeStarted.continuation:type_name -> runnel.v1.Sequence
-	12, // 24: runnel.v1.SubscribeBlocks.blocks:type_name -> runnel.v1.Block
-	25, // 25: runnel.v1.SubscribeBlocks.continuation:type_name -> runnel.v1.Sequence
-	15, // 26: runnel.v1.SubscribeEnd.children:type_name -> runnel.v1.ChildShard
-	3,  // 27: runnel.v1.RecordService.PutRecord:input_type -> runnel.v1.PutRecordRequest
-	5,  // 28: runnel.v1.RecordService.PutRecords:input_type -> runnel.v1.PutRecordsRequest
-	7,  // 29: runnel.v1.RecordService.PutStream:input_type -> runnel.v1.PutStreamRequest
-	10, // 30: runnel.v1.RecordService.GetIterator:input_type -> runnel.v1.GetIteratorRequest
-	13, // 31: runnel.v1.RecordService.ReadRecords:input_type -> runnel.v1.ReadRecordsRequest
-	16, // 32: runnel.v1.RecordService.Subscribe:input_type -> runnel.v1.SubscribeRequest
-	4,  // 33: runnel.v1.RecordService.PutRecord:output_type -> runnel.v1.PutRecordResponse
-	6,  // 34: runnel.v1.RecordService.PutRecords:output_type -> runnel.v1.PutRecordsResponse
-	8,  // 35: runnel.v1.RecordService.PutStream:output_type -> runnel.v1.PutStreamResponse
-	11, // 36: runnel.v1.RecordService.GetIterator:output_type -> runnel.v1.GetIteratorResponse
-	14, // 37: runnel.v1.RecordService.ReadRecords:output_type -> runnel.v1.ReadRecordsResponse
-	19, // 38: runnel.v1.RecordService.Subscribe:output_type -> runnel.v1.SubscribeResponse
-	33, // [33:39] is the sub-list for method output_type
-	27, // [27:33] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	12, // 23: runnel.v1.SubscribeBlocks.blocks:type_name -> runnel.v1.Block
+	15, // 24: runnel.v1.SubscribeEnd.children:type_name -> runnel.v1.ChildShard
+	3,  // 25: runnel.v1.RecordService.PutRecord:input_type -> runnel.v1.PutRecordRequest
+	5,  // 26: runnel.v1.RecordService.PutRecords:input_type -> runnel.v1.PutRecordsRequest
+	7,  // 27: runnel.v1.RecordService.PutStream:input_type -> runnel.v1.PutStreamRequest
+	10, // 28: runnel.v1.RecordService.GetIterator:input_type -> runnel.v1.GetIteratorRequest
+	13, // 29: runnel.v1.RecordService.ReadRecords:input_type -> runnel.v1.ReadRecordsRequest
+	16, // 30: runnel.v1.RecordService.Subscribe:input_type -> runnel.v1.SubscribeRequest
+	4,  // 31: runnel.v1.RecordService.PutRecord:output_type -> runnel.v1.PutRecordResponse
+	6,  // 32: runnel.v1.RecordService.PutRecords:output_type -> runnel.v1.PutRecordsResponse
+	8,  // 33: runnel.v1.RecordService.PutStream:output_type -> runnel.v1.PutStreamResponse
+	11, // 34: runnel.v1.RecordService.GetIterator:output_type -> runnel.v1.GetIteratorResponse
+	14, // 35: runnel.v1.RecordService.ReadRecords:output_type -> runnel.v1.ReadRecordsResponse
+	19, // 36: runnel.v1.RecordService.Subscribe:output_type -> runnel.v1.SubscribeResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_runnel_v1_record_proto_init() }
