@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"iter"
+	"slices"
 	"unsafe"
 )
 
@@ -43,17 +44,21 @@ func BlockSize(records []Record) int {
 	return n
 }
 
-// BlockOverhead is what a record costs in a block beside its own size, and
-// what a block costs beside its records.
+// What a record costs in a block beside its own size, and what a block costs
+// beside its records.
 const (
 	BlockRecordOverhead = blockEntrySize
 	BlockOverhead       = blockHeaderSize + blockSumSize
 )
 
-// AppendBlock appends the block of the records to dst. It fills Count and
-// Bytes itself. Keys longer than 64 KiB and data over 4 GiB cannot be encoded;
+// AppendBlock appends the block of the records, at least one, to dst. It fills
+// Count and Bytes itself. Keys of 64 KiB and data of 4 GiB cannot be encoded;
 // callers have checked the limits of records, which are far below.
+//
+// It costs one copy and one CRC32C, and allocates only if dst has no room for
+// BlockSize(records).
 func AppendBlock(dst []byte, h BlockHeader, records []Record) []byte {
+	dst = slices.Grow(dst, BlockSize(records))
 	begin := len(dst)
 	var bytes uint64
 	for i := range records {
@@ -76,14 +81,17 @@ func AppendBlock(dst []byte, h BlockHeader, records []Record) []byte {
 }
 
 // Block is an encoded block whose structure and checksum have been checked.
-// It keeps the bytes it was parsed from, which must not change any more; so
-// do the records it yields. The zero Block has no records.
+// It keeps the bytes it was parsed from, which must not change while it or a
+// record that it yielded, partition keys included, is in use. The zero Block
+// has no records. Any number of goroutines may read one Block.
 type Block struct {
 	header BlockHeader
 	b      []byte
 }
 
-// ParseBlock checks b and wraps it. It copies nothing.
+// ParseBlock checks version, structure and checksum of b, which must be one
+// whole block, and wraps it. It copies nothing, and allocates only the error,
+// whose code is CodeCorrupt.
 func ParseBlock(b []byte) (Block, error) {
 	if len(b) < BlockOverhead {
 		return Block{}, Errorf(CodeCorrupt, "block of %d bytes is cut short", len(b))
@@ -110,8 +118,11 @@ func parseBody(b, body []byte) (Block, error) {
 	if h.Count == 0 || table > rest || rest-table != h.Bytes {
 		return Block{}, Errorf(CodeCorrupt, "block of %d bytes says %d records of %d bytes", len(b), h.Count, h.Bytes)
 	}
-	if h.First == 0 || h.First >= MaxPosition || uint64(MaxPosition-h.First) <= uint64(h.Count) {
-		return Block{}, Errorf(CodeCorrupt, "block begins at position %d", h.First)
+	if h.First == 0 || h.First >= MaxPosition || uint64(h.Count) > uint64(MaxPosition-h.First) {
+		return Block{}, Errorf(CodeCorrupt, "block of %d records begins at position %d", h.Count, h.First)
+	}
+	if h.ArrivedMs < 0 {
+		return Block{}, Errorf(CodeCorrupt, "block arrived at %d", h.ArrivedMs)
 	}
 	var sum uint64
 	for i := range int(h.Count) {
@@ -132,8 +143,13 @@ func entry(b []byte, i int) (key, data int) {
 // Header says what holds for all records.
 func (b Block) Header() BlockHeader { return b.header }
 
-// Last is the position of the last record.
-func (b Block) Last() Position { return b.header.First + Position(b.header.Count) - 1 }
+// Last is the position of the last record, 0 if there is none.
+func (b Block) Last() Position {
+	if b.header.Count == 0 {
+		return 0
+	}
+	return b.header.First + Position(b.header.Count) - 1
+}
 
 // Encoded is the block as stored and sent.
 func (b Block) Encoded() []byte { return b.b }
@@ -141,7 +157,7 @@ func (b Block) Encoded() []byte { return b.b }
 // All yields the records in order. Keys and data alias the block.
 func (b Block) All() iter.Seq2[Position, Record] { return b.From(0) }
 
-// From yields the records at and after p.
+// From yields the records at and after p. It allocates nothing per record.
 func (b Block) From(p Position) iter.Seq2[Position, Record] {
 	return func(yield func(Position, Record) bool) {
 		at := blockHeaderSize + int(b.header.Count)*blockEntrySize

@@ -59,10 +59,12 @@ type Error struct {
 	Code    Code
 	Message string // for people; part of the Kinesis API where that defines it
 	Err     error  // the cause, may be nil; never shown to a remote caller
+	told    bool   // Message tells the cause already
 }
 
+// Error is the message and the cause.
 func (e *Error) Error() string {
-	if e.Err != nil {
+	if e.Err != nil && !e.told {
 		return e.Message + ": " + e.Err.Error()
 	}
 	return e.Message
@@ -79,9 +81,16 @@ func (e *Error) Is(target error) bool {
 // Retryable is that of the code.
 func (e *Error) Retryable() bool { return e.Code.Retryable() }
 
-// Errorf makes an Error without a cause.
+// Errorf makes an Error as fmt.Errorf would. What %w wraps becomes the cause and
+// is part of Message, so it must be fit to be shown; see Wrap.
 func Errorf(c Code, format string, args ...any) *Error {
-	return &Error{Code: c, Message: fmt.Sprintf(format, args...)}
+	err := fmt.Errorf(format, args...)
+	e := &Error{Code: c, Message: err.Error()}
+	switch err.(type) {
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
+		e.Err, e.told = err, true
+	}
+	return e
 }
 
 // Wrap makes an Error whose cause stays matchable.
@@ -92,8 +101,7 @@ func Wrap(c Code, cause error, message string) *Error {
 // CodeOf returns the code of the first Error in err's chain, CodeInternal if
 // there is none.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 	return CodeInternal

@@ -28,7 +28,7 @@ func CheckName(name string) error {
 	}
 	for i := range len(name) {
 		if !nameByte(name[i]) {
-			return Errorf(CodeValidation, "stream name %q: only letters, digits, '_', '.' and '-' are allowed", name)
+			return Errorf(CodeValidation, "stream name %.128q: only letters, digits, '_', '.' and '-' are allowed", name)
 		}
 	}
 	return nil

@@ -2,141 +2,130 @@ package stream
 
 import (
 	"cmp"
-	"fmt"
-	"math/big"
+	"math/bits"
 )
 
-// Position counts the records of a group from 1. Positions of one shard
-// increase, with gaps. 0 is before every record.
-type Position uint64
-
-// MaxPosition belongs to the closing number of a shard; no record has it.
-const MaxPosition Position = 1<<63 - 1
-
-// maxSeconds is the greatest time that fits into 36 bits of a number.
-const maxSeconds = 1<<36 - 1
-
-// Sequence is what a public sequence number says. Numbers order by creation
-// second of the shard first, so that a child's are greater than its parents'.
+// Sequence is the public number of a record in the layout of AWS: 188 bits,
+// from the highest
+//
+//	4 bits: 2 | 36: CreatedSec | 4: Shard's low bits | 64: Position | 8: 0 | 36: ArrivedSec | 32: Shard | 4: 2
+//
+// printed as 56 decimal digits. As CreatedSec stands first, the numbers of a
+// child are greater than its parents' if its CreatedSec is; within a shard
+// Position orders them.
 type Sequence struct {
-	CreatedSec int64 // when the shard was created, epoch seconds; orders only
-	Position   Position
-	ArrivedSec int64 // when the record arrived, epoch seconds
+	CreatedSec int64    // of the shard, seconds since 1970; orders numbers, and may run ahead of the clock
+	Position   Position // at most MaxPosition
+	ArrivedSec int64    // of the record, seconds since 1970
 	Shard      uint32
 }
 
-// A number has 47 hex digits, printed as 56 decimals: 2, nine digits of the
-// creation second, the low nibble of the shard index, sixteen of the
-// position, 00, nine of the arrival second, eight of the shard index, 2.
 const (
-	version2     = 2
-	shardShift   = 4
-	arrivedShift = shardShift + 32
-	posShift     = arrivedShift + 36 + 8
-	nibbleShift  = posShift + 64
-	createdShift = nibbleShift + 4
-	topShift     = createdShift + 36
+	sequenceDigits = 56
+	// Seconds at or past this have no sequence number in AWS either.
+	maxCreatedSec = 16025175000
+	secBits       = 36
+	secMask       = 1<<secBits - 1
+	chunkDigits   = 19
+	chunk         = 1e19 // 10^chunkDigits, the greatest power of ten in 64 bits
 )
 
-// StartingSequence is the number a shard begins with, before its first record.
+// StartingSequence is less than the number of every record of the shard.
 func StartingSequence(createdSec int64, shard uint32) Sequence {
 	return Sequence{CreatedSec: createdSec, ArrivedSec: createdSec, Shard: shard}
 }
 
-// EndingSequence is the number a closed shard ends with, after its last record.
+// EndingSequence is greater than the number of every record of the shard.
 func EndingSequence(createdSec, closedSec int64, shard uint32) Sequence {
 	return Sequence{CreatedSec: createdSec, Position: MaxPosition, ArrivedSec: closedSec, Shard: shard}
 }
 
-// words is the number as three 64-bit words, most significant first.
-func (s Sequence) words() [3]uint64 {
-	var w [3]uint64
-	put := func(v uint64, shift uint) {
-		i := 2 - shift/64
-		w[i] |= v << (shift % 64)
-		if shift%64 != 0 && i > 0 {
-			w[i-1] |= v >> (64 - shift%64)
-		}
-	}
-	put(version2, 0)
-	put(uint64(s.Shard), shardShift)
-	put(uint64(s.ArrivedSec)&maxSeconds, arrivedShift)
-	put(uint64(s.Position&MaxPosition), posShift)
-	put(uint64(s.Shard&15), nibbleShift)
-	put(uint64(s.CreatedSec)&maxSeconds, createdShift)
-	put(version2, topShift)
-	return w
+// Compare orders sequences as the numbers they print as: -1, 0 or 1.
+func (s Sequence) Compare(o Sequence) int {
+	return cmp.Or(
+		cmp.Compare(s.CreatedSec, o.CreatedSec),
+		cmp.Compare(s.Shard&0xf, o.Shard&0xf),
+		cmp.Compare(s.Position, o.Position),
+		cmp.Compare(s.ArrivedSec, o.ArrivedSec),
+		cmp.Compare(s.Shard, o.Shard),
+	)
 }
 
-// String is the public form, 56 decimal digits for every time of this era.
+// limbs is the 188-bit number, most significant first.
+func (s Sequence) limbs() (hi, mid, lo uint64) {
+	created, arrived := uint64(s.CreatedSec)&secMask, uint64(s.ArrivedSec)&secMask
+	shard, pos := uint64(s.Shard), uint64(s.Position)&uint64(MaxPosition)
+	lo = 2 | shard<<4 | arrived<<36 // arrived's low 28 bits
+	mid = arrived>>28 | pos<<16     // 8 bits of arrived, 8 of zero, pos's low 48 bits
+	hi = pos>>48 | (shard&0xf)<<16 | created<<20 | 2<<56
+	return hi, mid, lo
+}
+
+// AppendTo appends the 56 digits to dst.
+func (s Sequence) AppendTo(dst []byte) []byte {
+	hi, mid, lo := s.limbs()
+	var buf [3 * chunkDigits]byte
+	for end := len(buf); end > 0; end -= chunkDigits {
+		var r uint64
+		hi, r = hi/chunk, hi%chunk
+		mid, r = bits.Div64(r, mid, chunk)
+		lo, r = bits.Div64(r, lo, chunk)
+		for i := end - 1; i >= end-chunkDigits; i-- {
+			buf[i] = byte('0' + r%10)
+			r /= 10
+		}
+	}
+	return append(dst, buf[len(buf)-sequenceDigits:]...)
+}
+
+// String is the 56 digits. Fields out of range are cut to their width.
 func (s Sequence) String() string {
-	w := s.words()
-	const chunk = 1e18
-	var digits [4]uint64 // base 10^18, least significant first
-	for i := range digits {
-		w, digits[i] = divWords(w, chunk)
-	}
-	var buf [72]byte
-	out := buf[:0]
-	started := false
-	for i := len(digits) - 1; i >= 0; i-- {
-		switch {
-		case started:
-			out = appendPadded(out, digits[i])
-		case digits[i] != 0:
-			out = fmt.Append(out, digits[i])
-			started = true
-		}
-	}
-	return string(out)
+	var buf [sequenceDigits]byte
+	return string(s.AppendTo(buf[:0]))
 }
 
-// ParseSequence reads the public form. Only the current layout is known; a
-// number of another layout is an error, as is one that no shard of ours gives.
+// ParseSequence reads a number that String made, and nothing else.
 func ParseSequence(text string) (Sequence, error) {
-	bad := func() (Sequence, error) {
-		return Sequence{}, Errorf(CodeInvalidArgument, "%q is not a sequence number", shorten(text))
-	}
-	if len(text) == 0 || len(text) > 57 || text[0] == '0' {
-		return bad()
-	}
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return bad()
-		}
-	}
-	n, _ := new(big.Int).SetString(text, 10)
-	if n.BitLen() != topShift+2 {
-		return bad()
-	}
-	field := func(shift, bits uint) uint64 {
-		f := new(big.Int).Rsh(n, shift)
-		return f.And(f, new(big.Int).SetUint64(1<<bits-1)).Uint64()
+	hi, mid, lo, ok := parseLimbs(text)
+	if !ok {
+		return Sequence{}, errSequence(text)
 	}
 	s := Sequence{
-		CreatedSec: int64(field(createdShift, 36)),
-		Position:   Position(field(posShift, 63)),
-		ArrivedSec: int64(field(arrivedShift, 36)),
-		Shard:      uint32(field(shardShift, 32)),
+		CreatedSec: int64(hi >> 20 & secMask),
+		Position:   Position(hi<<48 | mid>>16),
+		ArrivedSec: int64(mid&0xff<<28 | lo>>36),
+		Shard:      uint32(lo >> 4),
 	}
-	if new(big.Int).SetBytes(s.bytes()).Cmp(n) != 0 {
-		return bad()
+	if s.Position > MaxPosition || s.CreatedSec >= maxCreatedSec {
+		return Sequence{}, errSequence(text)
+	}
+	if h, m, l := s.limbs(); h != hi || m != mid || l != lo { // version, spare bits, the shard told twice
+		return Sequence{}, errSequence(text)
 	}
 	return s, nil
 }
 
-func (s Sequence) bytes() []byte {
-	b := make([]byte, 0, 24)
-	for _, w := range s.words() {
-		for shift := 56; shift >= 0; shift -= 8 {
-			b = append(b, byte(w>>shift))
-		}
+func parseLimbs(text string) (hi, mid, lo uint64, ok bool) {
+	if len(text) != sequenceDigits {
+		return 0, 0, 0, false
 	}
-	return b
+	for i := range len(text) {
+		d := uint64(text[i] - '0')
+		if d > 9 {
+			return 0, 0, 0, false
+		}
+		var c, c2 uint64
+		c, lo = bits.Mul64(lo, 10)
+		lo, c2 = bits.Add64(lo, d, 0)
+		c += c2
+		var m uint64
+		m, mid = bits.Mul64(mid, 10)
+		mid, c2 = bits.Add64(mid, c, 0)
+		hi = hi*10 + m + c2 // 10^56 has 187 bits
+	}
+	return hi, mid, lo, true
 }
 
-// Compare orders as the decimal numbers do: -1, 0 or 1.
-func (s Sequence) Compare(o Sequence) int {
-	a, b := s.words(), o.words()
-	return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]), cmp.Compare(a[2], b[2]))
+func errSequence(text string) error {
+	return Errorf(CodeInvalidArgument, "%.64q is not a sequence number", text)
 }

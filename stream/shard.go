@@ -10,7 +10,7 @@ import (
 // StreamID is one incarnation of a stream. It is never used again in a
 // cluster: a stream that is made again under the same name shares nothing
 // with the old one.
-type StreamID uint64 //nolint:revive // stream.ID would say less where it is read
+type StreamID uint64
 
 // ShardID names a shard for its whole life. Indexes count all shards ever
 // made in the stream, from 0.
@@ -36,7 +36,14 @@ func ParseShardName(name string) (uint32, error) {
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || n > math.MaxInt32 {
-		return 0, Errorf(CodeNotFound, "shard name %q has no index", shorten(name))
+		return 0, Errorf(CodeNotFound, "shard name %.64q has no index", name)
 	}
 	return uint32(n), nil
 }
+
+// Position counts the records of a group from 1. Positions of one shard
+// increase, with gaps. 0 is before every record.
+type Position uint64
+
+// MaxPosition belongs to the closing number of a shard; no record has it.
+const MaxPosition Position = 1<<63 - 1

@@ -6,7 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"math"
+	"strings"
 )
 
 // TokenLifeMs is how long iterators and page tokens are good for.
@@ -25,7 +25,7 @@ type TokenKey struct {
 }
 
 // Keyring has the key that seals and the one before it, whose tokens are
-// still accepted.
+// still accepted. It is a value that any goroutine may use.
 type Keyring struct{ Current, Previous TokenKey }
 
 // Iterator is a place to read from. It is all the state a polling reader has.
@@ -38,9 +38,15 @@ type Iterator struct {
 }
 
 const (
-	tokenVersion = 1
-	tokenSumSize = 16
-	kindIterator = "iterator"
+	tokenVersion  = 1
+	tokenSumSize  = 16
+	tokenOverhead = 1 + 4 + 8 // version, key, time
+	kindIterator  = "iterator"
+
+	// MaxTokenChars is the longest token that is looked at.
+	MaxTokenChars = 512
+	// MaxPagePayload is what a token of MaxTokenChars has room for.
+	MaxPagePayload = MaxTokenChars*3/4 - tokenOverhead - tokenSumSize
 )
 
 // SealIterator makes the token of it, at most 512 characters.
@@ -73,21 +79,26 @@ func (k Keyring) OpenIterator(token string, nowMs int64) (Iterator, error) {
 }
 
 // SealPage makes an authenticated token of one kind; a token of one kind never
-// opens as another. The payload can be read by its holder but not changed.
+// opens as another. The payload, at most MaxPagePayload bytes, can be read by
+// its holder but not changed. Equal arguments make equal tokens.
 func (k Keyring) SealPage(kind string, issuedMs int64, payload []byte) string {
-	b := make([]byte, 0, 13+len(payload)+tokenSumSize)
+	b := make([]byte, 0, tokenOverhead+len(payload)+tokenSumSize)
 	b = append(b, tokenVersion)
 	b = binary.BigEndian.AppendUint32(b, k.Current.ID)
 	b = binary.BigEndian.AppendUint64(b, uint64(issuedMs))
 	b = append(b, payload...)
-	return base64.StdEncoding.EncodeToString(append(b, k.Current.sum(kind, b)...))
+	return tokenText.EncodeToString(append(b, k.Current.sum(kind, b)...))
 }
 
 // OpenPage checks a token of this kind and returns its payload and when it was
-// issued. Both come with ErrExpiredToken too.
+// issued. Both come with ErrExpiredToken too. A token from the future, sealed by
+// a clock that was set back since, is good.
 func (k Keyring) OpenPage(kind, token string, nowMs int64) (payload []byte, issuedMs int64, err error) {
-	b, err := base64.StdEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) < 13+tokenSumSize || b[0] != tokenVersion {
+	if len(token) > MaxTokenChars || strings.ContainsAny(token, "\r\n") { // which base64 skips
+		return nil, 0, ErrInvalidToken
+	}
+	b, err := tokenText.DecodeString(token)
+	if err != nil || len(b) < tokenOverhead+tokenSumSize || b[0] != tokenVersion {
 		return nil, 0, ErrInvalidToken
 	}
 	key, ok := k.find(binary.BigEndian.Uint32(b[1:]))
@@ -95,16 +106,15 @@ func (k Keyring) OpenPage(kind, token string, nowMs int64) (payload []byte, issu
 	if !ok || !hmac.Equal(b[len(body):], key.sum(kind, body)) {
 		return nil, 0, ErrInvalidToken
 	}
-	issued := binary.BigEndian.Uint64(b[5:])
-	if issued > math.MaxInt64 {
-		return nil, 0, ErrInvalidToken
-	}
-	issuedMs = int64(issued)
-	if nowMs-issuedMs > TokenLifeMs {
+	issuedMs = int64(binary.BigEndian.Uint64(b[5:]))
+	if nowMs > issuedMs && uint64(nowMs)-uint64(issuedMs) > TokenLifeMs {
 		err = ErrExpiredToken
 	}
-	return body[13:], issuedMs, err
+	return body[tokenOverhead:], issuedMs, err
 }
+
+// tokenText has one text for each token.
+var tokenText = base64.RawURLEncoding.Strict()
 
 func (k Keyring) find(id uint32) (TokenKey, bool) {
 	for _, key := range []TokenKey{k.Current, k.Previous} {

@@ -65,3 +65,14 @@ func ParseMetaShard(k []byte) (stream.ShardID, error) {
 	}
 	return readShard(k[2:]), nil
 }
+
+// ParseMetaState reads what MetaState made.
+func ParseMetaState(k []byte) (name string, err error) {
+	if len(k) < 2 || k[0] != spaceMeta || k[1] != metaState {
+		return "", malformed("metadata state", k)
+	}
+	return string(k[2:]), nil
+}
+
+// MetaBounds are the limits of all metadata rows.
+func MetaBounds() (lo, hi []byte) { return bounds([]byte{spaceMeta}) }
