@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+
+	"github.com/runnel-io/runnel/proto/runnel/wire"
+	"github.com/runnel-io/runnel/stream"
+)
+
+// chunkBytes is the most that one message of a PutMany carries, unless a single
+// record is larger.
+const chunkBytes = 4 << 20
+
+// Put stores one record and returns when it is durable. Concurrent Puts share
+// messages. Records that one goroutine puts one after the other keep their order.
+func (c *Client) Put(ctx context.Context, name string, r Record) (stream.Sequence, error) {
+	if err := checkPut(ctx, name, r); err != nil {
+		return stream.Sequence{}, err
+	}
+	e := entry(&r)
+	seq, err := c.next().putOne(ctx, name, &e)
+	if err == nil {
+		return seq, nil
+	}
+	// The way of a refused put needs timers and closures; it is not the usual one.
+	first := true
+	err = c.do(ctx, func(ctx context.Context) error {
+		if first {
+			first = false
+			return err
+		}
+		seq, err = c.next().putOne(ctx, name, &e)
+		return err
+	})
+	return seq, err
+}
+
+// PutMany stores any number of records and returns when all that could be stored
+// are durable. There is a result for every record, in order. The error is nil if
+// all are stored, else the first record's error.
+//
+// Records go out in messages of up to 500, each sent after the one before is
+// answered; refused records are retried before later ones are sent, so records of
+// one key keep their order.
+func (c *Client) PutMany(ctx context.Context, name string, records []Record) ([]PutResult, error) {
+	for i := range records {
+		if err := checkPut(ctx, name, records[i]); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	results := make([]PutResult, len(records))
+	for at := 0; at < len(records); {
+		n := chunk(records[at:])
+		c.putChunk(ctx, name, records[at:at+n], results[at:at+n])
+		at += n
+		if ctx.Err() != nil {
+			giveUp(results[at:], ctx.Err())
+			break
+		}
+	}
+	return results, firstError(results)
+}
+
+func checkPut(ctx context.Context, name string, r Record) error {
+	if err := ctx.Err(); err != nil {
+		return stream.Wrap(stream.CodeUnavailable, err, "the put was not sent")
+	}
+	if err := stream.CheckName(name); err != nil {
+		return err
+	}
+	if size := r.Size(); size > stream.MaxRecordBytes {
+		return stream.Errorf(stream.CodeValidation, "record of %d bytes, at most %d are allowed", size, stream.MaxRecordBytes)
+	}
+	return nil
+}
+
+func entry(r *Record) wire.PutEntry {
+	e := wire.PutEntry{PartitionKey: r.PartitionKey, Data: r.Data}
+	if r.ExplicitHashKey != nil {
+		e.HasHash, e.Hash = true, *r.ExplicitHashKey
+	}
+	return e
+}
+
+// chunk is how many of the records go into the next message, at least one.
+func chunk(records []Record) int {
+	bytes := 0
+	for i := range records {
+		bytes += records[i].Size()
+		if i > 0 && bytes > chunkBytes || i == stream.MaxPutRecords {
+			return i
+		}
+	}
+	return len(records)
+}
+
+// putChunk puts records until each is stored or has an error for good.
+func (c *Client) putChunk(ctx context.Context, name string, records []Record, results []PutResult) {
+	left := make([]int, len(records)) // the records that are not decided, by index
+	for i := range left {
+		left[i] = i
+	}
+	_ = c.do(ctx, func(ctx context.Context) error {
+		got, err := c.next().putMany(ctx, name, encode(records, left), len(left))
+		still := left[:0]
+		var retry error
+		for k, i := range left {
+			results[i] = result(got, k, err)
+			if e := results[i].Err; e != nil && c.retryable(stream.CodeOf(e)) {
+				still = append(still, i)
+				retry = e
+			}
+		}
+		left = still
+		return retry
+	})
+}
+
+func encode(records []Record, which []int) *[]byte {
+	size := 0
+	for _, i := range which {
+		e := entry(&records[i])
+		size += wire.EntrySize(&e)
+	}
+	buf := buffers.Get(size)
+	for _, i := range which {
+		e := entry(&records[i])
+		*buf = wire.AppendEntry(*buf, &e)
+	}
+	return buf
+}
+
+func result(got []wire.PutResult, k int, err error) PutResult {
+	switch {
+	case err != nil:
+		return PutResult{Err: err}
+	case got[k].Err != nil:
+		return PutResult{Err: got[k].Err}
+	}
+	return PutResult{Sequence: got[k].Sequence}
+}
+
+func giveUp(results []PutResult, cause error) {
+	for i := range results {
+		results[i].Err = stream.Wrap(stream.CodeUnavailable, cause, "the put was not sent")
+	}
+}
+
+func firstError(results []PutResult) error {
+	for i := range results {
+		if results[i].Err != nil {
+			return results[i].Err
+		}
+	}
+	return nil
+}

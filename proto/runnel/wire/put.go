@@ -1,0 +1,191 @@
+package wire
+
+import (
+	"math"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/runnel-io/runnel/stream"
+)
+
+// Field numbers of PutStreamRequest, PutEntry and HashKey in record.proto.
+const (
+	putID, putStream, putRecords   = 1, 2, 3
+	entryKey, entryHash, entryData = 1, 2, 3
+	hashHi, hashLo                 = 1, 2
+	hashSize                       = 18 // both fields, tags included
+	maxVarint                      = 10
+	putHeadSize                    = 2*(1+maxVarint) + 2*stream.MaxNameBytes
+)
+
+// PutEntry is a PutEntry message. HasHash tells that Hash was given.
+type PutEntry struct {
+	PartitionKey string
+	HasHash      bool
+	Hash         stream.HashKey
+	Data         []byte
+}
+
+func (e *PutEntry) bodySize() int {
+	n := 0
+	if e.PartitionKey != "" {
+		n += sizeBytesField(len(e.PartitionKey))
+	}
+	if e.HasHash {
+		n += sizeBytesField(hashSize)
+	}
+	if len(e.Data) > 0 {
+		n += sizeBytesField(len(e.Data))
+	}
+	return n
+}
+
+// EntrySize is how many bytes AppendEntry appends.
+func EntrySize(e *PutEntry) int { return sizeBytesField(e.bodySize()) }
+
+// AppendEntry appends e as one element of PutStreamRequest.records.
+func AppendEntry(b []byte, e *PutEntry) []byte {
+	b = appendBytesHead(b, putRecords, e.bodySize())
+	if e.PartitionKey != "" {
+		b = append(appendBytesHead(b, entryKey, len(e.PartitionKey)), e.PartitionKey...)
+	}
+	if e.HasHash {
+		b = appendBytesHead(b, entryHash, hashSize)
+		b = protowire.AppendFixed64(protowire.AppendTag(b, hashHi, protowire.Fixed64Type), e.Hash.Hi)
+		b = protowire.AppendFixed64(protowire.AppendTag(b, hashLo, protowire.Fixed64Type), e.Hash.Lo)
+	}
+	if len(e.Data) > 0 {
+		b = append(appendBytesHead(b, entryData, len(e.Data)), e.Data...)
+	}
+	return b
+}
+
+// PutMessage is a PutStreamRequest on its way out. Entries is what AppendEntry
+// made; it is taken over and given to Pool once it is on the wire.
+type PutMessage struct {
+	ID      uint64
+	Stream  string
+	Entries *[]byte
+	Pool    mem.BufferPool
+}
+
+func (m *PutMessage) encode() mem.BufferSlice {
+	head := make([]byte, 0, putHeadSize)
+	head = appendVarintField(head, putID, m.ID)
+	head = append(appendBytesHead(head, putStream, len(m.Stream)), m.Stream...)
+	return mem.BufferSlice{mem.SliceBuffer(head), mem.NewBuffer(m.Entries, m.Pool)}
+}
+
+// PutBatch is a received PutStreamRequest. Data of the entries aliases a buffer
+// that Free gives back.
+type PutBatch struct {
+	ID      uint64
+	Stream  string
+	Entries []PutEntry
+
+	keys []byte
+	buf  mem.Buffer
+}
+
+// Free lets the buffer behind the entries be used again. Who is not certain that
+// nobody still looks at them does not call it: the garbage collector then takes it.
+func (p *PutBatch) Free() {
+	if p.buf != nil {
+		p.buf.Free()
+	}
+	p.buf = nil
+	clear(p.Entries)
+	p.Entries = p.Entries[:0]
+}
+
+func (p *PutBatch) decode(data mem.BufferSlice) error {
+	p.buf = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	p.ID, p.Stream, p.Entries, p.keys = 0, "", p.Entries[:0], p.keys[:0]
+	err := p.parse(p.buf.ReadOnlyData())
+	if err != nil {
+		p.Free()
+	}
+	return err
+}
+
+func (p *PutBatch) parse(msg []byte) error {
+	for len(msg) > 0 {
+		f, rest, err := next(msg)
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.is(putID, protowire.VarintType):
+			p.ID = f.v
+		case f.is(putStream, protowire.BytesType):
+			p.Stream = string(f.b)
+		case f.is(putRecords, protowire.BytesType):
+			if err := p.entry(f.b); err != nil {
+				return err
+			}
+		}
+		msg = rest
+	}
+	if !utf8.ValidString(p.Stream) {
+		return errMalformed
+	}
+	p.nameKeys()
+	return nil
+}
+
+// entry parses one entry but for its key, which it leaves in p.keys behind its
+// length.
+func (p *PutBatch) entry(msg []byte) error {
+	var e PutEntry
+	var key []byte
+	for len(msg) > 0 {
+		f, rest, err := next(msg)
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.is(entryKey, protowire.BytesType):
+			key = f.b
+		case f.is(entryHash, protowire.BytesType):
+			e.HasHash = true
+			if err := parseHash(f.b, &e.Hash); err != nil {
+				return err
+			}
+		case f.is(entryData, protowire.BytesType):
+			e.Data = f.b[:len(f.b):len(f.b)]
+		}
+		msg = rest
+	}
+	if len(key) > math.MaxUint16 || !utf8.Valid(key) {
+		return errMalformed
+	}
+	p.keys = append(p.keys, byte(len(key)>>8), byte(len(key)))
+	p.keys = append(p.keys, key...)
+	p.Entries = append(p.Entries, e)
+	return nil
+}
+
+// nameKeys gives every entry its key out of one string, instead of one
+// allocation a record.
+func (p *PutBatch) nameKeys() {
+	all := string(p.keys)
+	for i := range p.Entries {
+		n := int(all[0])<<8 | int(all[1])
+		p.Entries[i].PartitionKey = all[2 : 2+n]
+		all = all[2+n:]
+	}
+}
+
+func parseHash(msg []byte, k *stream.HashKey) error {
+	return each(msg, func(f field) error {
+		switch {
+		case f.is(hashHi, protowire.Fixed64Type):
+			k.Hi = f.v
+		case f.is(hashLo, protowire.Fixed64Type):
+			k.Lo = f.v
+		}
+		return nil
+	})
+}
