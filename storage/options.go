@@ -1,0 +1,87 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// formatVersion is raised only together with the version of the cluster. It
+// has checksummed table footers and sync offsets in the log, and no blob
+// files, whose values Pebble does not check as well.
+const formatVersion = pebble.FormatTableFormatV6
+
+func (s *Store) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          s.cfg.FS,
+		Lock:                        s.lock,
+		ReadOnly:                    s.cfg.ReadOnly,
+		FormatMajorVersion:          formatVersion,
+		MemTableSize:                uint64(s.cfg.MemtableBytes),
+		MemTableStopWritesThreshold: s.cfg.MemtableCount,
+		CacheSize:                   s.cfg.BlockCacheBytes,
+		// Blocks come in key order and are hardly ever overwritten: tables
+		// that overlap nothing move down without being written again. Small
+		// tables keep the overlap of one flush with the next small.
+		L0CompactionThreshold:       4,
+		L0CompactionFileThreshold:   64,
+		L0StopWritesThreshold:       32,
+		LBaseMaxBytes:               256 << 20,
+		BytesPerSync:                1 << 20,
+		MaxManifestFileSize:         16 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		Logger:                      s.events,
+		EventListener:               s.events.listener(),
+		DisableAutomaticCompactions: false,
+	}
+	o.TargetFileSizes[0] = 4 << 20
+	for i := 1; i < len(o.TargetFileSizes); i++ {
+		o.TargetFileSizes[i] = 8 << 20
+	}
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 32 << 10
+		o.Levels[i].IndexBlockSize = 32 << 10
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	}
+	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
+	if s.cfg.ReadOnly {
+		o.DisableAutomaticCompactions = true
+	}
+	return o
+}
+
+func makeDir(fs FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
+	// The entry of a new directory is durable only with its parent.
+	return syncDir(fs, fs.PathDir(dir))
+}
+
+func syncDir(fs FS, dir string) error {
+	if noSync {
+		return nil
+	}
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// lockDir takes the lock that keeps a second process out. It is the kernel's
+// and ends with the process.
+func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, fs)
+	if err == nil {
+		return lock, nil
+	}
+	if isLocked(err) || strings.Contains(err.Error(), "lock held by current process") {
+		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	return nil, fmt.Errorf("lock %s: %w", dir, err)
+}
