@@ -79,6 +79,7 @@ func (m *Machine) setRetention(c SetRetention) Answer {
 		if s.RetentionHours != c.Hours {
 			s.FloorMs = max(0, s.HorizonMs(m.state.timeMs))
 			s.RetentionHours = c.Hours
+			m.batch.retention = true
 			m.touch(s)
 		}
 		return ShardAnswer{State: s.ShardState}
@@ -93,6 +94,7 @@ func (m *Machine) deleteShards(c DeleteShards) Answer {
 		}
 		if s.Phase != Deleting {
 			s.Phase = Deleting
+			m.batch.retention = true
 			m.touch(s)
 		}
 		return ShardAnswer{State: s.ShardState}

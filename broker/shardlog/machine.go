@@ -44,16 +44,18 @@ type Machine struct {
 	seen   map[stream.ShardID]*shard
 	dir    map[SegmentID]SegmentInfo
 	public groupState
+	epoch  uint64 // of retention: see RetentionEpoch
 }
 
 // pending is what the batch under way has changed and not yet published.
 type pending struct {
-	shards   []*shard
-	segments []*segment
-	gone     []*shard // purged
-	trimmed  []SegmentID
-	rows     overlay
-	tail     []tailcache.Entry
+	shards    []*shard
+	segments  []*segment
+	gone      []*shard // purged
+	trimmed   []SegmentID
+	rows      overlay
+	retention bool // a shard's retention changed, or a shard was deleted
+	tail      []tailcache.Entry
 }
 
 type segment struct {
@@ -166,6 +168,7 @@ func (m *Machine) publishAll() {
 		m.dir[id] = s.SegmentInfo
 	}
 	m.public = m.state
+	m.epoch++
 }
 
 // Published shows readers everything up to the last batch, and wakes who waits
@@ -189,6 +192,9 @@ func (m *Machine) Published(uint64) {
 		delete(m.dir, id)
 	}
 	m.public = m.state
+	if p.retention {
+		m.epoch++
+	}
 	m.mu.Unlock()
 	for _, s := range p.shards {
 		if s.Phase == Deleting {
@@ -272,6 +278,53 @@ func (m *Machine) Hash() (hash, entries uint64) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.public.hash, m.public.entries
+}
+
+// Group is the group's number.
+func (m *Machine) Group() uint32 { return m.group }
+
+// Segment tells what the directory says of a segment.
+func (m *Machine) Segment(id SegmentID) (SegmentInfo, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	info, ok := m.dir[id]
+	return info, ok
+}
+
+// Accepts returns the shard if it takes records, or why it does not.
+func (m *Machine) Accepts(id stream.ShardID) (ShardState, error) {
+	s, ok := m.Shard(id)
+	if !ok {
+		return s, errUnknownShard(id)
+	}
+	return s, errNotTaken(s)
+}
+
+// RetentionEpoch changes whenever what Expiry has told may have changed.
+func (m *Machine) RetentionEpoch() uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.epoch
+}
+
+// Expiry is the time after which the segment may be trimmed, as its shards'
+// retention stands: 0 if all its shards were deleted. It reads the store.
+func (m *Machine) Expiry(id SegmentID) (int64, error) {
+	info, ok := m.Segment(id)
+	if !ok {
+		return 0, nil
+	}
+	holds, err := m.holders(id, nil)
+	if err != nil {
+		return 0, err
+	}
+	var expiry int64
+	for _, h := range holds {
+		if s, ok := m.Shard(h.shard); ok && s.Phase != Deleting {
+			expiry = max(expiry, info.LastArrivalMs+s.RetentionMs())
+		}
+	}
+	return expiry, nil
 }
 
 // Tip is where the next entry goes: what the proposer starts from.

@@ -213,7 +213,7 @@ func (m *Machine) readError(id stream.ShardID, x run, err error) error {
 	if errors.Is(err, storage.ErrCorrupt) {
 		return m.corrupt(err)
 	}
-	return &stream.Error{Code: stream.CodeInternal, Message: err.Error(), Err: err}
+	return stream.Wrap(stream.CodeInternal, err, "read the store")
 }
 
 // corrupt tells of damage; what is damaged is not served.
@@ -222,5 +222,5 @@ func (m *Machine) corrupt(err error) error {
 		m.cfg.OnCorrupt(err)
 	}
 	m.log.Error("stored data is damaged", "error", err)
-	return &stream.Error{Code: stream.CodeCorrupt, Message: "stored data is damaged: " + err.Error(), Err: err}
+	return stream.Wrap(stream.CodeCorrupt, err, "stored data is damaged")
 }

@@ -28,7 +28,7 @@ func (m *Machine) trim(b *storage.Batch, c Trim) (any, error) {
 			a.More = true
 			break
 		}
-		holds, err := m.holders(id)
+		holds, err := m.holders(id, m.batch.rows)
 		if err != nil {
 			return nil, err
 		}
@@ -51,10 +51,10 @@ type holding struct {
 	firsts []stream.Position
 }
 
-// holders reads which shards the segment holds.
-func (m *Machine) holders(id SegmentID) ([]holding, error) {
+// holders reads which shards the segment holds, under the rows of a batch.
+func (m *Machine) holders(id SegmentID, over overlay) ([]holding, error) {
 	lo, hi := key.SegmentShardBounds(m.group, id.Class, id.Segment)
-	rows, err := m.batch.rows.first(m.store, lo, hi, allRows)
+	rows, err := over.first(m.store, lo, hi, allRows)
 	if err != nil {
 		return nil, fmt.Errorf("shards of %s: %w", id, err)
 	}
@@ -100,10 +100,6 @@ func (m *Machine) removeSegment(b *storage.Batch, seg *segment, holds []holding)
 		m.batch.rows.delete(b, key.SegmentShard(m.group, seg.Class, seg.Segment, h.shard))
 		for _, first := range h.firsts {
 			m.batch.rows.delete(b, key.ShardSegment(m.group, h.shard, first))
-		}
-		if s := m.shards[h.shard]; s != nil && s.last == seg.SegmentID {
-			s.last = SegmentID{}
-			m.touch(s)
 		}
 	}
 	b.Delete(key.Segment(m.group, seg.Class, seg.Segment))
