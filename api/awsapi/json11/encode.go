@@ -10,9 +10,10 @@ import (
 )
 
 // Encoder writes a value into a buffer. When the buffer is full it is either
-// flushed to W or, without a W, dropped: the Encoder then goes on to measure.
+// flushed or, if there is nowhere to flush it to, dropped: the Encoder then goes
+// on to measure.
 type Encoder struct {
-	W     io.Writer
+	w     io.Writer
 	buf   []byte
 	limit int
 	total int64 // bytes dropped or flushed
@@ -40,24 +41,27 @@ func (e *Encoder) Whole() ([]byte, bool) { return e.buf, e.total == 0 }
 
 // Stream begins again and flushes to w from now on.
 func (e *Encoder) Stream(w io.Writer) {
-	e.W, e.buf, e.total, e.comma = w, e.buf[:0], 0, false
+	e.w, e.buf, e.total, e.err = w, e.buf[:0], 0, nil
 }
 
-// Flush flushes what is left and returns the first error of W.
+// Measure begins again and flushes to nobody.
+func (e *Encoder) Measure() { e.Stream(nil) }
+
+// Flush flushes what is left and returns the first error of flushing.
 func (e *Encoder) Flush() error {
 	e.giveAway()
 	return e.err
 }
 
 func (e *Encoder) giveAway() {
-	if e.W != nil && e.err == nil {
-		_, e.err = e.W.Write(e.buf)
+	if e.w != nil && e.err == nil {
+		_, e.err = e.w.Write(e.buf)
 	}
 	e.total += int64(len(e.buf))
 	e.buf = e.buf[:0]
 }
 
-func (e *Encoder) measuring() bool { return e.W == nil && e.total > 0 }
+func (e *Encoder) measuring() bool { return e.w == nil && e.total > 0 }
 
 // value separates what comes from what came.
 func (e *Encoder) value() {

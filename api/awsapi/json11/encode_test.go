@@ -155,8 +155,7 @@ func BenchmarkEncodeGetRecords(b *testing.B) {
 	b.ReportAllocs()
 	var n int64
 	for b.Loop() {
-		e.W = nil
-		e.Stream(nil)
+		e.Measure()
 		e.Encode(reply)
 		n = e.Len()
 		e.Stream(discard{})
