@@ -1,0 +1,199 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+const damageRows = 200
+
+// written makes a store with several tables, a compaction and rows in the log.
+// Closed cleanly or left as kill -9 leaves it.
+func written(t *testing.T, clean bool) *MemFS {
+	t.Helper()
+	fs := NewCrashableMem()
+	s := open(t, Config{Dir: "data", FS: fs, MemtableBytes: 1 << 20})
+	for i := range damageRows {
+		set(t, s, true, rowKey(i), rowValue(i))
+		if i%40 == 39 && i < damageRows-20 {
+			if err := s.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.WriteFile("small", []byte("small file")); err != nil {
+		t.Fatal(err)
+	}
+	if clean {
+		mustClose(t, s)
+	}
+	return keepAll(fs)
+}
+
+func keepAll(fs *MemFS) *MemFS {
+	return fs.CrashClone(CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+}
+
+func rowKey(i int) string   { return fmt.Sprintf("row%04d", i) }
+func rowValue(i int) string { return strings.Repeat(fmt.Sprintf("value%04d", i), 50) }
+
+// TestFlippedBits flips bits of every file. What is read afterwards is either
+// what was written or an error; only the end of the log of a killed process may
+// be missing, which raftlog's marks notice.
+func TestFlippedBits(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		t.Run(fmt.Sprintf("clean=%v", clean), func(t *testing.T) {
+			t.Parallel()
+			fs := written(t, clean)
+			names, err := fs.List("data")
+			if err != nil {
+				t.Fatal(err)
+			}
+			flips, found := 0, 0
+			rng := rand.New(rand.NewPCG(3, 4))
+			for _, name := range names {
+				size := fileSize(t, fs, "data/"+name)
+				for range min(size, 8) {
+					at, bit := rng.Int64N(size), byte(1)<<rng.IntN(8)
+					damaged := keepAll(fs)
+					flip(t, damaged, "data/"+name, at, bit)
+					flips++
+					if noticed(t, damaged, clean, fmt.Sprintf("%s byte %d", name, at)) {
+						found++
+					}
+				}
+			}
+			t.Logf("%d of %d flips were noticed, the others were in unused bytes", found, flips)
+			if found < flips/4 {
+				t.Errorf("only %d of %d flips were noticed: does the test reach the data?", found, flips)
+			}
+		})
+	}
+}
+
+func fileSize(t *testing.T, fs FS, path string) int64 {
+	t.Helper()
+	info, err := fs.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.IsDir() {
+		return 0
+	}
+	return info.Size()
+}
+
+func flip(t *testing.T, fs FS, path string, at int64, bit byte) {
+	t.Helper()
+	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	b[0] ^= bit
+	if _, err := f.WriteAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// noticed reads everything and fails the test if something is wrong or
+// missing without an error.
+func noticed(t *testing.T, fs FS, clean bool, where string) bool {
+	t.Helper()
+	s, err := Open(Config{Dir: "data", FS: fs, ReadOnly: true, MemtableBytes: 1 << 20})
+	if err != nil {
+		return true
+	}
+	defer s.Close()
+	missing := -1
+	for i := range damageRows {
+		v, c, err := s.Get([]byte(rowKey(i)))
+		switch {
+		case errors.Is(err, ErrNotFound):
+			missing = i
+			continue
+		case err != nil:
+			return true
+		case string(v) != rowValue(i):
+			t.Errorf("%s: row %d is served with other bytes", where, i)
+		case missing >= 0:
+			t.Errorf("%s: row %d is missing, and later ones are there", where, missing)
+		}
+		_ = c.Close()
+	}
+	if missing >= 0 && clean {
+		t.Errorf("%s: row %d is missing without an error", where, missing)
+	}
+	if b, err := s.ReadFile("small"); err != nil {
+		return true
+	} else if string(b) != "small file" {
+		t.Errorf("%s: the small file reads %q", where, b)
+	}
+	return missing >= 0
+}
+
+// TestFailedSync lets one fsync fail: the commit must not succeed, nor any
+// later one, and the node is told once.
+func TestFailedSync(t *testing.T) {
+	var failing atomic.Bool
+	injected := errors.New("the disk is gone")
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		syncs := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+		if failing.Load() && syncs && strings.HasSuffix(op.Path, ".log") {
+			return injected
+		}
+		return nil
+	}))
+	told := make(chan error, 2)
+	s := open(t, Config{Dir: "data", FS: fs, OnFatal: func(err error) { told <- err }})
+	set(t, s, true, "a", "1")
+	failing.Store(true)
+	committed := make(chan error, 1)
+	go func() {
+		b := s.NewBatch()
+		b.Set([]byte("b"), []byte("2"))
+		committed <- b.Commit(true)
+	}()
+	select {
+	case err := <-told:
+		if !strings.Contains(err.Error(), injected.Error()) {
+			t.Errorf("told %v", err)
+		}
+	case err := <-committed:
+		if err == nil {
+			t.Fatal("a commit whose fsync failed was acknowledged")
+		}
+	}
+	failing.Store(false)
+	b := s.NewBatch()
+	defer b.Close()
+	b.Set([]byte("c"), []byte("3"))
+	if err := b.Commit(true); err == nil {
+		t.Error("a later commit was acknowledged")
+	}
+	if err := s.CheckWritable(1); err == nil {
+		t.Error("the failed store says that it is writable")
+	}
+	select {
+	case err := <-committed:
+		if err == nil {
+			t.Error("the commit whose fsync failed was acknowledged later")
+		}
+	default:
+	}
+}

@@ -1,0 +1,233 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func open(t *testing.T, cfg Config) *Store {
+	t.Helper()
+	s, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func mustClose(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func set(t *testing.T, s *Store, sync bool, rows ...string) {
+	t.Helper()
+	b := s.NewBatch()
+	defer b.Close()
+	for i := 0; i < len(rows); i += 2 {
+		b.Set([]byte(rows[i]), []byte(rows[i+1]))
+	}
+	if err := b.Commit(sync); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, r Reader, key string) (string, bool) {
+	t.Helper()
+	v, c, err := r.Get([]byte(key))
+	if errors.Is(err, ErrNotFound) {
+		return "", false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := string(v)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s, true
+}
+
+func TestRowsBatchesAndSnapshots(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	defer mustClose(t, s)
+	set(t, s, true, "a", "1", "b", "2", "c", "3")
+	snap := s.NewSnapshot()
+	b := s.NewBatch()
+	b.DeleteRange([]byte("a"), []byte("c"))
+	key, value := b.SetDeferred(1, 2)
+	copy(key, "d")
+	copy(value, "44")
+	if b.Count() != 2 || b.Bytes() == 0 {
+		t.Errorf("batch counts %d writes of %d bytes", b.Count(), b.Bytes())
+	}
+	if err := b.Commit(false); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if _, ok := read(t, s, "a"); ok {
+		t.Error("a deleted row is read")
+	}
+	if v, _ := read(t, s, "d"); v != "44" {
+		t.Errorf("d = %q", v)
+	}
+	if v, _ := read(t, snap, "b"); v != "2" {
+		t.Errorf("the snapshot has b = %q", v)
+	}
+	if err := snap.Close(); err != nil {
+		t.Fatal(err)
+	}
+	it, err := s.NewIter([]byte("b"), []byte("d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for ok := it.First(); ok; ok = it.Next() {
+		keys = append(keys, string(it.Key()))
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(keys, []string{"c"}) {
+		t.Errorf("iterated %v", keys)
+	}
+}
+
+func TestSecondOpenIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	if _, err := Open(Config{Dir: dir}); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second opening answered %v", err)
+	}
+	if _, err := Open(Config{Dir: dir, ReadOnly: true}); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second opening for reading answered %v", err)
+	}
+	mustClose(t, s)
+	mustClose(t, open(t, Config{Dir: dir}))
+}
+
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Open(Config{Dir: dir, ReadOnly: true}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("reading an empty directory answered %v", err)
+	}
+	s := open(t, Config{Dir: dir})
+	set(t, s, true, "a", "1")
+	mustClose(t, s)
+	s = open(t, Config{Dir: dir, ReadOnly: true})
+	defer mustClose(t, s)
+	if v, _ := read(t, s, "a"); v != "1" {
+		t.Errorf("a = %q", v)
+	}
+	b := s.NewBatch()
+	defer b.Close()
+	b.Set([]byte("b"), nil)
+	if err := b.Commit(true); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("a commit answered %v", err)
+	}
+}
+
+func TestReserve(t *testing.T) {
+	free := uint64(100 << 20)
+	s := open(t, Config{Dir: t.TempDir(), ReserveBytes: 50 << 20, FreeBytes: func(string) (uint64, uint64, error) { return free, 1 << 30, nil }})
+	defer mustClose(t, s)
+	if err := s.CheckWritable(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for i := 0; err == nil && i < 1000; i++ {
+		err = s.CheckWritable(1 << 20)
+		free -= 1 << 20
+	}
+	if !errors.Is(err, ErrDiskFull) {
+		t.Fatalf("a full disk answered %v", err)
+	}
+	if free < 40<<20 {
+		t.Errorf("writes were refused only at %d free bytes", free)
+	}
+	free = 1 << 30
+	s.reserve.next.Store(0)
+	if err := s.CheckWritable(1); err != nil {
+		t.Errorf("after space came back: %v", err)
+	}
+}
+
+// TestPowerCuts cuts the power after random numbers of synced commits, loses a
+// random part of what was not synced, and wants every synced batch back whole.
+func TestPowerCuts(t *testing.T) {
+	const cuts = 60
+	rng := rand.New(rand.NewPCG(1, 2))
+	fs := NewCrashableMem()
+	synced := 0
+	for range cuts {
+		s := open(t, Config{Dir: "data", FS: fs, MemtableBytes: 256 << 10})
+		for i := range synced {
+			for _, half := range []string{"x", "y"} {
+				if _, ok := read(t, s, fmt.Sprint(half, i)); !ok {
+					t.Fatalf("row %s%d of %d is lost", half, i, synced)
+				}
+			}
+		}
+		value := string(make([]byte, 10_000))
+		for range rng.IntN(20) {
+			set(t, s, true, fmt.Sprint("x", synced), value, fmt.Sprint("y", synced), value)
+			synced++
+		}
+		set(t, s, false, "unsynced", value)
+		crashed := fs.CrashClone(CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+		if rng.IntN(2) == 0 {
+			mustClose(t, s) // what the dead process still does must not matter
+		}
+		fs = crashed
+	}
+	if synced < cuts {
+		t.Errorf("only %d batches were written", synced)
+	}
+}
+
+func TestMark(t *testing.T) {
+	fs := NewCrashableMem()
+	s := open(t, Config{Dir: "data", FS: fs})
+	m, v, err := s.OpenMark("m")
+	if err != nil || v != nil {
+		t.Fatalf("a new mark has %q, %v", v, err)
+	}
+	for i := range 5 {
+		if err := m.Set(fmt.Append(nil, i), i%2 == 0); err != nil {
+			t.Fatal(err)
+		}
+		_, v, err := s.OpenMark("m")
+		if err != nil || string(v) != fmt.Sprint(i) {
+			t.Fatalf("mark has %q, %v, want %d", v, err, i)
+		}
+	}
+	crashed := fs.CrashClone(CrashCloneCfg{})
+	s = open(t, Config{Dir: "data", FS: crashed})
+	if _, v, err = s.OpenMark("m"); err != nil || string(v) != "4" {
+		t.Errorf("after a power cut the synced mark has %q, %v", v, err)
+	}
+	if err := m.Set(make([]byte, MaxMarkBytes+1), false); err == nil {
+		t.Error("a mark that is too large was accepted")
+	}
+}
+
+func TestSmallFile(t *testing.T) {
+	fs := NewCrashableMem()
+	s := open(t, Config{Dir: "data", FS: fs})
+	if _, err := s.ReadFile("f"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("no file answered %v", err)
+	}
+	for _, text := range []string{"one", "", "three"} {
+		if err := s.WriteFile("f", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		after := open(t, Config{Dir: "data", FS: fs.CrashClone(CrashCloneCfg{})})
+		if b, err := after.ReadFile("f"); err != nil || string(b) != text {
+			t.Errorf("after a power cut: %q, %v, want %q", b, err, text)
+		}
+	}
+}
