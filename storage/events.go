@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // CorruptionError is damage that was found in a file.
@@ -47,12 +48,6 @@ func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: e.backgroundError,
 		DataCorruption:  e.corruption,
-		DiskSlow: func(i pebble.DiskSlowInfo) {
-			e.log.Warn("the disk is slow", "file", i.Path, "operation", i.OpType.String(), "seconds", i.Duration.Seconds())
-			if e.store.cfg.OnSlow != nil {
-				e.store.cfg.OnSlow(i.Duration)
-			}
-		},
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { e.log.Warn("writes wait for the disk", "reason", i.Reason) },
 		FlushEnd:        func(pebble.FlushInfo) { e.store.sealManifest() },
 		CompactionEnd:   func(pebble.CompactionInfo) { e.store.sealManifest() },
@@ -78,6 +73,16 @@ func (e *events) backgroundError(err error) {
 	}
 }
 
+// slowAfter is when an operation of the disk counts as stuck.
+const slowAfter = time.Second
+
+func (e *events) slow(i vfs.DiskSlowInfo) {
+	e.log.Warn("the disk is slow", "file", i.Path, "operation", i.OpType.String(), "seconds", i.Duration.Seconds())
+	if e.store.cfg.OnSlow != nil {
+		e.store.cfg.OnSlow(i.Duration)
+	}
+}
+
 func (e *events) corruption(i pebble.DataCorruptionInfo) {
 	err := &CorruptionError{Path: i.Path, Start: i.Bounds.Start, End: i.Bounds.End.Key, Cause: i.Details}
 	e.log.Error("damage on disk", "file", err.Path, "error", err.Cause)
@@ -97,10 +102,10 @@ func (e *events) Errorf(format string, args ...any) { e.log.Error(fmt.Sprintf(fo
 // caller was about to acknowledge must not be. The goroutine stops here, and
 // OnFatal ends the process.
 func (e *events) Fatalf(format string, args ...any) {
-	err := errors.New(fmt.Sprintf(format, args...))
+	err := fmt.Errorf(format, args...)
 	for _, a := range args {
-		if cause, ok := a.(error); ok {
-			err = asDiskFull(fmt.Errorf("%w: %w", err, cause))
+		if cause, ok := a.(error); ok && errors.Is(cause, syscall.ENOSPC) {
+			err = fmt.Errorf("%w: %w", ErrDiskFull, err)
 		}
 	}
 	e.store.fatal(err)

@@ -17,6 +17,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -111,6 +112,7 @@ type Store struct {
 	seal    *manifestSeal
 	reserve reserve
 	events  *events
+	watched io.Closer // ends the watch over slow operations
 
 	failed  atomic.Pointer[error] // the first fatal error
 	failing sync.Once
@@ -124,18 +126,20 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg}
 	s.reserve.store = s
 	s.events = newEvents(s)
+	s.cfg.FS, s.watched = vfs.WithDiskHealthChecks(cfg.FS, slowAfter, nil, s.events.slow)
+	cfg.FS = s.cfg.FS
 	if !cfg.ReadOnly {
 		if err := makeDir(cfg.FS, cfg.Dir); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.watched.Close())
 		}
 	}
 	lock, err := lockDir(cfg.FS, cfg.Dir)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.watched.Close())
 	}
 	s.lock = lock
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, lock.Close(), s.watched.Close())
 	}
 	return s, nil
 }
@@ -211,7 +215,7 @@ func (s *Store) Close() error {
 		return ErrClosed
 	}
 	if err := s.failed.Load(); err != nil {
-		return errors.Join(*err, s.lock.Close())
+		return errors.Join(*err, s.lock.Close(), s.watched.Close())
 	}
 	var err error
 	if !s.cfg.ReadOnly {
@@ -219,5 +223,5 @@ func (s *Store) Close() error {
 		err = s.db.Flush()
 	}
 	err = errors.Join(err, s.db.Close(), s.stopSeal())
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, s.lock.Close(), s.watched.Close())
 }
