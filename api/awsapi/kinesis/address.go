@@ -34,10 +34,10 @@ func (s service) stream(r *awsapi.Request) (string, error) {
 }
 
 // streamOfARN is the name in the ARN of a stream of this account and region.
-// arn satisfies the pattern of its shape.
+// arn satisfies the pattern of its shape, which lets the ARN of a consumer pass; that
+// names no stream here, lest a stream be deleted in the place of its consumer.
 func (s service) streamOfARN(arn string) (string, error) {
-	owner, rest, _ := strings.Cut(arn, ":stream/")
-	name, _, _ := strings.Cut(rest, "/consumer/")
+	owner, name, _ := strings.Cut(arn, ":stream/")
 	if err := stream.CheckName(name); err != nil {
 		return "", awsapi.InvalidArgument(fmt.Sprintf("StreamARN %s is invalid.", arn))
 	}

@@ -61,7 +61,7 @@ func (s service) createStream() awsapi.Operation {
 func shardsWanted(name string, r *awsapi.Request) (int, error) {
 	mode := provisioned
 	if r.Has("StreamModeDetails") {
-		mode = r.Struct("StreamModeDetails").Text("StreamMode")
+		mode = r.Inner("StreamModeDetails").Text("StreamMode")
 	}
 	refuse := func(format string, args ...any) (int, error) {
 		return 0, awsapi.InvalidArgument(fmt.Sprintf(format, args...))

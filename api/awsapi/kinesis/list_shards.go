@@ -134,7 +134,7 @@ func shardFilter(r *awsapi.Request) (broker.ShardFilter, error) {
 	if !r.Has("ShardFilter") {
 		return broker.ShardFilter{}, nil
 	}
-	in := r.Struct("ShardFilter")
+	in := r.Inner("ShardFilter")
 	kind := in.Text("Type")
 	f := broker.ShardFilter{Kind: shardFilters[kind], ShardID: in.Text("ShardId"), TimestampMs: in.Int("Timestamp", 0)}
 	switch {

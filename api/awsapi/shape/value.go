@@ -130,8 +130,8 @@ func (s Struct) Int(name string, absent int64) int64 {
 // Bool is a boolean member, false if absent.
 func (s Struct) Bool(name string) bool { return s.Get(name).Num != 0 }
 
-// Struct is a structure member.
-func (s Struct) Struct(name string) Struct {
+// Inner is a structure member.
+func (s Struct) Inner(name string) Struct {
 	i := s.Index(name)
 	return StructOf(s.Shape.Members[i].Shape, s.At(i))
 }
