@@ -2,106 +2,150 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
 
+	"github.com/runnel-io/runnel/broker/metadata"
+	"github.com/runnel-io/runnel/broker/tailcache"
+	"github.com/runnel-io/runnel/raftlog"
 	"github.com/runnel-io/runnel/stream"
 )
 
 // Broker serves the streams of one node.
-type Broker struct{}
+type Broker struct {
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	account metadata.Account
 
-// Subscription is a reader that waits; see Next.
-type Subscription struct{}
+	meta      *metadata.Machine
+	metaGroup *raftlog.Group
+	cache     *tailcache.Cache
+	groups    map[uint32]*dataGroup // fixed once open
 
-var errStarting = stream.Errorf(stream.CodeUnavailable, "the broker is starting")
+	reconciler *reconciler
+	rates      *controlRates
+	shards     shardTable
+	inFlight   budget
+	parked     budget
+	puts       sync.Pool // *put
 
-func (b *Broker) CreateStream(ctx context.Context, name string, shards, retentionHours int) error {
-	return errStarting
+	ctx    context.Context // ends when the broker closes
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
 }
 
-func (b *Broker) DeleteStream(ctx context.Context, name string, enforceConsumerDeletion bool) error {
-	return errStarting
+// Open starts the groups of the node, founds the cluster if the store is empty,
+// and begins to serve. It returns when the groups have been opened; Ready tells
+// when they have leaders. ctx bounds the opening only.
+func Open(ctx context.Context, cfg Config, deps Deps) (*Broker, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("broker configuration: %w", err)
+	}
+	log := deps.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{
+		cfg: cfg, deps: deps, log: log,
+		account:  metadata.Account{ID: cfg.Account, Region: cfg.Region},
+		cache:    tailcache.New(cfg.TailCacheBytes),
+		groups:   make(map[uint32]*dataGroup),
+		rates:    newControlRates(cfg),
+		inFlight: budget{most: cfg.InFlightBytes},
+		parked:   budget{most: cfg.ParkedBytes},
+	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.reconciler = newReconciler(b)
+	b.meta = metadata.New(metadata.Config{Account: b.account, Logger: log, Changed: b.reconciler.wake})
+	if err := b.openGroups(ctx); err != nil {
+		b.cancel()
+		return nil, errors.Join(err, b.closeGroups(context.WithoutCancel(ctx)))
+	}
+	b.tasks.Go(func() { b.reconciler.lead(b.ctx) })
+	b.tasks.Go(func() { b.tidy(b.ctx) })
+	b.tasks.Go(func() { b.rotateKeys(b.ctx) })
+	return b, nil
 }
 
-func (b *Broker) DescribeStream(ctx context.Context, name string) (StreamInfo, error) {
-	return StreamInfo{}, errStarting
+// Ready returns when the node leads what it has to lead and takes records.
+func (b *Broker) Ready(ctx context.Context) error {
+	if err := b.metaGroup.Ready(ctx); err != nil {
+		return fmt.Errorf("metadata group: %w", err)
+	}
+	for _, g := range b.groupList() {
+		err := g.raft.Status().Quarantined
+		if err == nil {
+			err = g.coalescer.Ready(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("data group %d: %w", g.id, err)
+		}
+	}
+	return nil
 }
 
-func (b *Broker) DescribeStreamSummary(ctx context.Context, name string) (StreamInfo, error) {
-	return StreamInfo{}, errStarting
+// Close refuses new work, lets what is in flight be answered, and ends every
+// goroutine of the broker. The error is the context's. The store and the host
+// stay open.
+func (b *Broker) Close(ctx context.Context) error {
+	b.cancel()
+	ended := make(chan struct{})
+	go func() {
+		b.tasks.Wait()
+		b.reconciler.wait()
+		close(ended)
+	}()
+	err := b.closeGroups(ctx)
+	select {
+	case <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-func (b *Broker) ListStreams(ctx context.Context, after string, limit int) (infos []StreamInfo, more bool, err error) {
-	return nil, false, errStarting
-}
+// Account is the id of the account that owns everything.
+func (b *Broker) Account() string { return b.cfg.Account }
 
-func (b *Broker) ListShards(ctx context.Context, name string, f ShardFilter, after int64, limit int) (shards []ShardInfo, more bool, err error) {
-	return nil, false, errStarting
-}
-
-func (b *Broker) SplitShard(ctx context.Context, name, shard string, at stream.HashKey) error {
-	return errStarting
-}
-
-func (b *Broker) MergeShards(ctx context.Context, name, shard, adjacent string) error {
-	return errStarting
-}
-
-func (b *Broker) UpdateShardCount(ctx context.Context, name string, target int) (current int, err error) {
-	return 0, errStarting
-}
-
-func (b *Broker) SetRetention(ctx context.Context, name string, hours int, dir RetentionChange) error {
-	return errStarting
-}
-
-func (b *Broker) Put(ctx context.Context, name string, records []PutRecord) ([]PutResult, error) {
-	return nil, errStarting
-}
-
-func (b *Broker) Iterator(ctx context.Context, name, shard string, from From) (token string, err error) {
-	return "", errStarting
-}
-
-func (b *Broker) Read(ctx context.Context, token string, limit int) (ReadResult, error) {
-	return ReadResult{}, errStarting
-}
-
-func (b *Broker) Subscribe(ctx context.Context, name, shard string, from From) (*Subscription, error) {
-	return nil, errStarting
-}
-
-// Next waits until there are records after those it returned before, or the end of the shard.
-func (s *Subscription) Next(ctx context.Context, maxBytes int) (SubscriptionEvent, error) {
-	return SubscriptionEvent{}, errStarting
-}
-
-// Shard is the shard that is read.
-func (s *Subscription) Shard() ShardInfo { return ShardInfo{} }
-
-// Position is the place of the next record to deliver.
-func (s *Subscription) Position() stream.Position { return 0 }
-
-// Idle is what to tell a subscriber that has heard nothing for a while: the last
-// event's continuation and how far behind it is.
-func (s *Subscription) Idle() SubscriptionEvent { return SubscriptionEvent{} }
-
-func (s *Subscription) Close() {}
-
-func (b *Broker) ShardStats() []ShardStats { return nil }
-
-func (b *Broker) Ready(ctx context.Context) error { return errStarting }
-
-func (b *Broker) Close(ctx context.Context) error { return nil }
-
-// SealPage makes a page token of kind, valid for 300 s.
-func (b *Broker) SealPage(kind string, payload []byte) string { return "" }
-
-// OpenPage answers CodeInvalidArgument or CodeExpiredToken.
-func (b *Broker) OpenPage(kind, token string) ([]byte, error) { return nil, errStarting }
+// Region is the region that ARNs and texts name.
+func (b *Broker) Region() string { return b.cfg.Region }
 
 // StreamARN is the ARN of a stream of that name, existing or not.
-func (b *Broker) StreamARN(name string) string { return "" }
+func (b *Broker) StreamARN(name string) string {
+	return "arn:aws:kinesis:" + b.cfg.Region + ":" + b.cfg.Account + ":stream/" + name
+}
 
-func (b *Broker) Account() string { return "" }
+func (b *Broker) nowMs() int64 { return b.cfg.Now().UnixMilli() }
 
-func (b *Broker) Region() string { return "" }
+// propose puts a command into the metadata log and returns its answer. A
+// refusal is the error.
+func (b *Broker) propose(ctx context.Context, c metadata.Command) (any, error) {
+	answer, err := b.metaGroup.Propose(raftlog.Entry{Command: metadata.Encode(c, b.nowMs())}).Wait(ctx)
+	if err != nil {
+		return nil, proposeError(err)
+	}
+	if refused, ok := answer.(*stream.Error); ok && refused != nil {
+		return nil, refused
+	}
+	return answer, nil
+}
+
+// proposeError maps an error of raftlog to the catalogue.
+func proposeError(err error) error {
+	if errors.Is(err, raftlog.ErrNotLeader) || errors.Is(err, raftlog.ErrStopped) || errors.Is(err, raftlog.ErrQuarantined) {
+		return stream.Wrap(stream.CodeUnavailable, err, "this node does not lead the metadata at the moment")
+	}
+	return stream.Wrap(stream.CodeUnknownOutcome, err, "the change may take effect yet")
+}
+
+// verify makes sure that what this node has published is the latest.
+func verify(ctx context.Context, g *raftlog.Group) error {
+	if err := g.VerifyLeader(ctx); err != nil {
+		return stream.Wrap(stream.CodeUnavailable, err, "this node does not lead the group at the moment")
+	}
+	return nil
+}
