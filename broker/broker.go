@@ -19,6 +19,7 @@ type Broker struct {
 	deps    Deps
 	log     *slog.Logger
 	account metadata.Account
+	startMs int64
 
 	meta      *metadata.Machine
 	metaGroup *raftlog.Group
@@ -52,6 +53,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Broker, error) {
 	b := &Broker{
 		cfg: cfg, deps: deps, log: log,
 		account:  metadata.Account{ID: cfg.Account, Region: cfg.Region},
+		startMs:  cfg.Now().UnixMilli(),
 		cache:    tailcache.New(cfg.TailCacheBytes),
 		groups:   make(map[uint32]*dataGroup),
 		rates:    newControlRates(cfg),

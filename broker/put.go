@@ -231,7 +231,7 @@ func (p *put) charge(s *metadata.Stream, paid bool) {
 	for i := range p.batches {
 		batch := &p.batches[i]
 		rt := p.b.shards.of(batch.shard.ID)
-		n := rt.chargeWrite(now, p.records, batch.which)
+		n := rt.chargeWrite(now, p.b.fresh(batch.shard), p.records, batch.which)
 		if n < len(batch.which) {
 			p.fail(batch.which[n:], p.b.writeThrottled(s.Name, batch.shard.ID.Index))
 			batch.which = batch.which[:n]

@@ -48,51 +48,38 @@ var controlLimits = [...]controlLimit{
 // controlRates limit the calls of the control plane. They are kept by the node
 // that leads the metadata.
 type controlRates struct {
-	on  bool
-	acc string
+	account string
 
-	mu      sync.Mutex
-	buckets map[controlKey]*quota.Bucket
+	mu sync.Mutex
+	of []*quota.Keyed[string] // by operation; nil without quotas
 }
-
-type controlKey struct {
-	op     controlOp
-	stream string
-}
-
-// maxControlBuckets bounds the memory that made-up stream names can take.
-const maxControlBuckets = 10_000
 
 func newControlRates(cfg Config) *controlRates {
-	return &controlRates{on: cfg.Quotas, acc: cfg.Account, buckets: make(map[controlKey]*quota.Bucket)}
+	c := &controlRates{account: cfg.Account}
+	if cfg.Quotas {
+		for _, l := range controlLimits {
+			c.of = append(c.of, quota.NewKeyed[string](l.perSecond))
+		}
+	}
+	return c
 }
 
 // charge counts a call, or refuses it.
 func (c *controlRates) charge(op controlOp, name string, now time.Time) error {
-	if !c.on {
+	if c.of == nil {
 		return nil
 	}
-	limit := controlLimits[op]
-	k := controlKey{op: op}
-	if limit.perStream {
-		k.stream = name
+	key := ""
+	if controlLimits[op].perStream {
+		key = name
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, ok := c.buckets[k]
-	if !ok {
-		if len(c.buckets) >= maxControlBuckets {
-			clear(c.buckets)
-		}
-		fresh := quota.NewBucket(limit.perSecond, limit.perSecond, now)
-		b = &fresh
-		c.buckets[k] = b
-	}
-	if b.Take(now, 1) {
+	if c.of[op].Take(now, key) {
 		return nil
 	}
 	if name == "" {
-		return stream.Errorf(stream.CodeLimitExceeded, "Rate exceeded for account %s.", c.acc)
+		return stream.Errorf(stream.CodeLimitExceeded, "Rate exceeded for account %s.", c.account)
 	}
-	return stream.Errorf(stream.CodeLimitExceeded, "Rate exceeded for stream %s under account %s.", name, c.acc)
+	return stream.Errorf(stream.CodeLimitExceeded, "Rate exceeded for stream %s under account %s.", name, c.account)
 }

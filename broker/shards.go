@@ -51,11 +51,14 @@ func (t *shardTable) sweep(meta *metadata.Machine) {
 
 // chargeWrite charges records one after the other and tells how many the quota
 // allows: after the first it refuses, none is charged.
-func (rt *shardRuntime) chargeWrite(now time.Time, records []PutRecord, which []int32) int {
+func (rt *shardRuntime) chargeWrite(now time.Time, fresh bool, records []PutRecord, which []int32) int {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.write == nil {
 		w := quota.NewWrite(quota.Kinesis(), now)
+		if !fresh {
+			w.Halve()
+		}
 		rt.write = &w
 	}
 	for n, i := range which {
@@ -67,11 +70,14 @@ func (rt *shardRuntime) chargeWrite(now time.Time, records []PutRecord, which []
 	return len(which)
 }
 
-func (rt *shardRuntime) takeRead(now time.Time) bool {
+func (rt *shardRuntime) takeRead(now time.Time, fresh bool) bool {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.read == nil {
 		r := quota.NewRead(quota.Kinesis(), now)
+		if !fresh {
+			r.Halve()
+		}
 		rt.read = &r
 	}
 	return rt.read.Take(now)
@@ -86,16 +92,23 @@ func (rt *shardRuntime) payRead(now time.Time, bytes int) {
 	}
 }
 
-func (rt *shardRuntime) takeIterator(now time.Time) bool {
+func (rt *shardRuntime) takeIterator(now time.Time, fresh bool) bool {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.iterator == nil {
 		perSecond := quota.Kinesis().Iterators
 		b := quota.NewBucket(perSecond, perSecond, now)
+		if !fresh {
+			b.Halve()
+		}
 		rt.iterator = &b
 	}
 	return rt.iterator.Take(now, 1)
 }
+
+// fresh tells whether a shard was opened since this node started. Else the node
+// does not know what was granted before, and starts with half-full buckets.
+func (b *Broker) fresh(sh *metadata.Shard) bool { return sh.OpenedMs >= b.startMs }
 
 func (b *Broker) writeThrottled(name string, index uint32) *stream.Error {
 	return stream.Errorf(stream.CodeThroughputExceeded, "Rate exceeded for shard %s in stream %s under account %s.",
@@ -106,7 +119,7 @@ func (b *Broker) chargeIterator(r reader) error {
 	if !b.cfg.Quotas || r.shard.Phase == metadata.Closed {
 		return nil // the rate is that of open shards
 	}
-	if b.shards.of(r.shard.ID).takeIterator(b.cfg.Now()) {
+	if b.shards.of(r.shard.ID).takeIterator(b.cfg.Now(), b.fresh(r.shard)) {
 		return nil
 	}
 	return b.writeThrottled(r.stream.Name, r.shard.ID.Index)
@@ -117,7 +130,7 @@ func (b *Broker) chargeRead(r reader) error {
 		return nil
 	}
 	rt := b.shards.of(r.shard.ID)
-	if rt.takeRead(b.cfg.Now()) {
+	if rt.takeRead(b.cfg.Now(), b.fresh(r.shard)) {
 		return nil
 	}
 	rt.readThrottles.Add(1)
