@@ -8,6 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/runnel-io/runnel/storage/key"
 )
 
 // formatVersion is raised only together with the version of the cluster. It
@@ -24,13 +26,10 @@ func (s *Store) options() *pebble.Options {
 		MemTableSize:                uint64(s.cfg.MemtableBytes),
 		MemTableStopWritesThreshold: s.cfg.MemtableCount,
 		CacheSize:                   s.cfg.BlockCacheBytes,
-		// Blocks come in key order and are hardly ever overwritten: tables
-		// that overlap nothing move down without being written again. Small
-		// tables keep the overlap of one flush with the next small.
 		L0CompactionThreshold:       4,
-		L0CompactionFileThreshold:   64,
+		L0CompactionFileThreshold:   32,
 		L0StopWritesThreshold:       32,
-		LBaseMaxBytes:               256 << 20,
+		LBaseMaxBytes:               1 << 40,
 		BytesPerSync:                1 << 20,
 		MaxManifestFileSize:         16 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
@@ -38,14 +37,23 @@ func (s *Store) options() *pebble.Options {
 		EventListener:               s.events.listener(),
 		DisableAutomaticCompactions: false,
 	}
-	o.TargetFileSizes[0] = 4 << 20
+	// Blocks come in key order and are hardly ever overwritten, so a table that
+	// overlaps no other moves to the last level without being rewritten, if
+	// nothing makes Pebble take it together with its neighbours: tables end with
+	// their segment (key.TableLimit), a flush writes one per segment, and the
+	// small target below is what bounds how far a compaction grows
+	// (docs/decisions/0003-write-amplification.md).
+	o.TargetFileSizes[0] = 64 << 20
 	for i := 1; i < len(o.TargetFileSizes); i++ {
-		o.TargetFileSizes[i] = 8 << 20
+		o.TargetFileSizes[i] = 512 << 10
 	}
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = 32 << 10
 		o.Levels[i].IndexBlockSize = 32 << 10
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	}
+	o.Experimental.SpanPolicyFunc = func(start []byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{}, key.TableLimit(start), nil
 	}
 	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	if s.cfg.ReadOnly {
