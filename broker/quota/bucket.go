@@ -25,14 +25,20 @@ type Bucket struct {
 // the clock was set back.
 const stepBack = time.Second
 
-// NewBucket is a bucket that holds fill, from 0 to 1, of its burst. A rate that
-// is not positive stands for no limit.
-func NewBucket(rate, burst, fill float64, now time.Time) Bucket {
+// NewBucket is a full bucket. A rate that is not positive stands for no limit.
+func NewBucket(rate, burst float64, now time.Time) Bucket {
 	if !(rate > 0) {
 		return Bucket{}
 	}
 	burst = max(burst, 0)
-	return Bucket{rate: rate, burst: burst, level: burst * min(max(fill, 0), 1), at: now}
+	return Bucket{rate: rate, burst: burst, level: burst, at: now}
+}
+
+// Halve leaves half of what the bucket holds.
+func (b *Bucket) Halve() {
+	if b.level > 0 {
+		b.level /= 2
+	}
 }
 
 // Unlimited tells whether everything is given.
@@ -93,17 +99,20 @@ func (b *Bucket) Wait(now time.Time) time.Duration {
 		return 0
 	}
 	b.fill(now)
-	if b.level >= 0 {
+	// Sums of fractions are not exact: what is owed for less than a
+	// microsecond is nothing.
+	owed := -b.level / b.rate
+	if owed < 1e-6 {
 		return 0
 	}
 	const longest = float64(math.MaxInt64 / 2)
-	return time.Duration(min(math.Ceil(-b.level/b.rate*float64(time.Second)), longest))
+	return time.Duration(min(math.Ceil(owed*float64(time.Second)), longest))
 }
 
 // Set changes rate and burst, and keeps how full the bucket is, debt included.
 func (b *Bucket) Set(rate, burst float64, now time.Time) {
 	if b.Unlimited() || !(rate > 0) {
-		*b = NewBucket(rate, burst, 1, now)
+		*b = NewBucket(rate, burst, now)
 		return
 	}
 	b.fill(now)

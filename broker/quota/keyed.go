@@ -30,7 +30,7 @@ func (k *Keyed[K]) Take(now time.Time, key K) bool {
 		if len(k.buckets) >= k.sweepAt {
 			k.sweep(now)
 		}
-		fresh := NewBucket(k.rate, max(k.rate, 1), Full, now)
+		fresh := NewBucket(k.rate, max(k.rate, 1), now)
 		b = &fresh
 		k.buckets[key] = b
 	}

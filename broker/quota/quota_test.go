@@ -7,109 +7,171 @@ import (
 	"pgregory.net/rapid"
 )
 
-var start = time.Unix(1_790_000_000, 0)
-
-func after(d time.Duration) time.Time { return start.Add(d) }
-
-func TestWriteTakesAThousandRecordsASecond(t *testing.T) {
-	w := NewWrite(Kinesis(), start)
-	for i := range 1000 {
-		if !w.Take(start, 10) {
-			t.Fatalf("record %d refused", i)
+func TestUnlimited(t *testing.T) {
+	w, r, c := NewWrite(Limits{}, start), NewRead(Limits{}, start), NewConsumer(Limits{}, start)
+	for range 5000 {
+		if !w.Take(start, 10*mib) || !r.Take(start) {
+			t.Fatal("a limit that is off refuses")
 		}
+		r.Pay(start, 10*mib)
 	}
-	if w.Take(start, 10) || w.Take(after(900*time.Microsecond), 10) {
-		t.Fatal("record 1001 taken")
-	}
-	if !w.Take(after(time.Millisecond+time.Microsecond), 10) {
-		t.Fatal("a millisecond later there is room for one")
+	c.Pay(start, 1<<40)
+	if c.Wait(start) != 0 {
+		t.Error("a consumer waits for a limit that is off")
 	}
 }
 
-func TestWriteBytesAndLargeRecords(t *testing.T) {
+// count is how many writes of size pass at once.
+func count(w *Write, now time.Time, size int) int {
+	n := 0
+	for w.Take(now, size) {
+		n++
+	}
+	return n
+}
+
+func TestWriteLimits(t *testing.T) {
 	w := NewWrite(Kinesis(), start)
-	if !w.Take(start, mib) || w.Take(start, 1) {
-		t.Fatal("one MiB in the first second, no more")
+	if n := count(&w, start, 100); n != 1000 {
+		t.Errorf("%d records pass at once", n)
 	}
-	now := after(10 * time.Second)
-	if !w.Take(now, 10*mib) {
-		t.Fatal("a large record takes the burst")
+	if n := count(&w, after(time.Second/2), 100); n != 500 {
+		t.Errorf("%d records pass half a second later", n)
 	}
-	if w.Take(now, 1) {
-		t.Fatal("a large record leaves nothing for its second")
+	w = NewWrite(Kinesis(), start)
+	if n := count(&w, start, 100<<10); n != 10 {
+		t.Errorf("%d records of 100 KiB pass at once", n)
 	}
-	if !w.Take(after(11*time.Second), mib) {
-		t.Fatal("a second later ordinary records pass")
+	if n := count(&w, after(time.Second), 100<<10); n != 10 {
+		t.Errorf("%d records of 100 KiB pass a second later", n)
 	}
-	if w.Take(after(12*time.Second), 5*mib) {
-		t.Fatal("the burst is not full again")
+	w = NewWrite(Kinesis(), start)
+	w.Halve()
+	if n := count(&w, start, 100); n != 500 {
+		t.Errorf("%d records pass a new leader", n)
+	}
+	w = NewWrite(Limits{WriteRecords: 7}, start)
+	if n := count(&w, start, 100); n != 7 {
+		t.Errorf("%d records pass a limit of 7", n)
+	}
+}
+
+// A refused record must not use up what another could have.
+func TestRefusedWritesCostNothing(t *testing.T) {
+	w := NewWrite(Kinesis(), start)
+	w.Take(start, mib-10)
+	for range 5000 {
+		if w.Take(start, 11) {
+			t.Fatal("too much")
+		}
+	}
+	if n := count(&w, start, 0); n != 999 {
+		t.Errorf("%d empty records pass, not 999", n)
+	}
+}
+
+func TestLargeRecords(t *testing.T) {
+	w := NewWrite(Kinesis(), start)
+	if !w.Take(start, 10*mib) {
+		t.Fatal("a shard that rested refuses a record of 10 MiB")
+	}
+	if w.Take(start, 1) || w.Take(after(9*time.Second), 10*mib) {
+		t.Error("the burst was not used up")
+	}
+	if !w.Take(after(10*time.Second), 10*mib) {
+		t.Error("ten seconds did not save 10 MiB")
+	}
+	if n := count(&w, after(time.Hour), 100<<10); n != 10 {
+		t.Errorf("%d small records used what is saved for large ones", n)
+	}
+	if !w.Take(after(time.Hour), 9*mib) {
+		t.Error("small records used what is saved for large ones")
+	}
+}
+
+// Small and large records together keep to the rate.
+func TestWriteRateHolds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := NewWrite(Kinesis(), start)
+		now, bytes := start, 0
+		for range rapid.IntRange(1, 200).Draw(t, "writes") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "passed")))
+			size := rapid.OneOf(rapid.IntRange(0, mib), rapid.IntRange(mib, 10*mib)).Draw(t, "size")
+			if w.Take(now, size) {
+				bytes += size
+			}
+		}
+		if most := 10*mib + mib*now.Sub(start).Seconds(); float64(bytes) > most+1 {
+			t.Fatalf("%d bytes passed in %v", bytes, now.Sub(start))
+		}
+	})
+}
+
+func TestReadLimits(t *testing.T) {
+	r := NewRead(Kinesis(), start)
+	for i := range 6 {
+		if got := r.Take(start); got != (i < 5) {
+			t.Errorf("call %d of a second passes: %v", i, got)
+		}
+	}
+	if !r.Take(after(200 * time.Millisecond)) {
+		t.Error("a fifth of a second later a call is refused")
 	}
 }
 
 func TestReadDebt(t *testing.T) {
 	r := NewRead(Kinesis(), start)
 	if !r.Take(start) {
-		t.Fatal("first call refused")
+		t.Fatal("the first call is refused")
 	}
 	r.Pay(start, 10*mib)
-	if r.Take(after(4999 * time.Millisecond)) {
-		t.Fatal("10 MiB block for 5 s")
+	if r.Take(after(5*time.Second - time.Millisecond)) {
+		t.Error("10 MiB are paid before five seconds")
 	}
-	if !r.Take(after(5001 * time.Millisecond)) {
-		t.Fatal("still blocked after 5 s")
+	if !r.Take(after(5 * time.Second)) {
+		t.Error("10 MiB are not paid after five seconds")
 	}
+	// Two readers of 1 MiB a second each share the shard.
 	r = NewRead(Kinesis(), start)
-	for range 5 {
-		if !r.Take(start) {
-			t.Fatal("five calls a second")
-		}
-		r.Pay(start, 1000)
-	}
-	if r.Take(start) {
-		t.Fatal("a sixth call")
-	}
-}
-
-func TestNoLimit(t *testing.T) {
-	w, r, b := NewWrite(Rates{}, start), NewRead(Rates{}, start), Bucket{}
-	for range 5000 {
-		r.Pay(start, 10*mib)
-		if !w.Take(start, 10*mib) || !r.Take(start) || !b.Take(start, 1e9) {
-			t.Fatal("refused")
+	for i := range 20 {
+		now := after(time.Duration(i) * time.Second)
+		for range 2 {
+			if !r.Take(now) {
+				t.Fatalf("refused in second %d", i)
+			}
+			r.Pay(now, mib)
 		}
 	}
 }
 
-func TestNewLeaderStartsHalfFull(t *testing.T) {
-	w := NewWrite(Kinesis(), start)
-	w.Halve()
-	n := 0
-	for w.Take(start, 1) {
-		n++
+func TestConsumerPace(t *testing.T) {
+	c := NewConsumer(Kinesis(), start)
+	c.Pay(start, 6*mib)
+	if w := c.Wait(start); w != 2*time.Second {
+		t.Errorf("waits %v", w)
 	}
-	if n != 500 {
-		t.Fatalf("%d records", n)
+	if w := c.Wait(after(2 * time.Second)); w != 0 {
+		t.Errorf("waits %v after two seconds", w)
 	}
 }
 
-// However calls come, no window of time gets more than its rate and one burst,
-// also when the clock goes back.
-func TestNeverMoreThanRateAndBurst(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		rate := rapid.Float64Range(1, 1000).Draw(t, "rate")
-		b := NewBucket(rate, rate, start)
-		now, latest, taken := start, start, 0.0
-		for range rapid.IntRange(1, 200).Draw(t, "calls") {
-			now = now.Add(time.Duration(rapid.Int64Range(-int64(time.Second), int64(2*time.Second)).Draw(t, "step")))
-			if now.After(latest) {
-				latest = now
-			}
-			if n := rapid.Float64Range(0, rate).Draw(t, "n"); b.Take(now, n) {
-				taken += n
-			}
-			if most := rate*latest.Sub(start).Seconds() + rate; taken > most*(1+1e-9) {
-				t.Fatalf("%v taken, %v allowed", taken, most)
-			}
+func TestLimitsChange(t *testing.T) {
+	w, r := NewWrite(Kinesis(), start), NewRead(Kinesis(), start)
+	w.Set(Limits{WriteRecords: 3, WriteBytes: 100}, start)
+	r.Set(Limits{ReadCalls: 2, ReadBytes: 50}, start)
+	if n := count(&w, start, 1); n != 3 {
+		t.Errorf("%d records pass a limit of 3", n)
+	}
+	for i := range 3 {
+		if got := r.Take(start); got != (i < 2) {
+			t.Errorf("call %d passes a limit of 2: %v", i, got)
 		}
-	})
+	}
+	r.Pay(start, 100)
+	if r.Take(after(2*time.Second-time.Millisecond)) || !r.Take(after(2*time.Second)) {
+		t.Error("100 bytes at 50 a second do not block for two seconds")
+	}
+	if count(&w, after(time.Hour), 1001) != 0 || !w.Take(after(time.Hour), 1000) {
+		t.Error("ten seconds of 100 bytes are not the most")
+	}
 }
