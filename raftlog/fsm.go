@@ -100,10 +100,10 @@ func (f *fsm) apply(logs []*raft.Log, results []any) error {
 		return err
 	}
 	f.state = next
-	f.done.Store(next.Index)
 	if len(f.entries) > 0 {
 		f.sm.Published(next.Index)
 	}
+	f.done.Store(next.Index) // after Published: whoever sees it sees the effects
 	if f.watch != nil {
 		f.watch(f.id, len(logs), time.Since(begin))
 	}
