@@ -62,12 +62,25 @@ func (s *Store) options() *pebble.Options {
 	return o
 }
 
+// makeDir makes dir and what is missing above it. The entry of a new directory
+// is durable only with its parent, so each parent of a new one is synced.
 func makeDir(fs FS, dir string) error {
+	made := []string{dir} // even if it is there: whoever made it may have died before the sync
+	for d := fs.PathDir(dir); d != fs.PathDir(d); d = fs.PathDir(d) {
+		if _, err := fs.Stat(d); !isNotExist(err) {
+			break
+		}
+		made = append(made, d)
+	}
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
-	// The entry of a new directory is durable only with its parent.
-	return syncDir(fs, fs.PathDir(dir))
+	for _, d := range made {
+		if err := syncDir(fs, fs.PathDir(d)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func syncDir(fs FS, dir string) error {
