@@ -137,7 +137,9 @@ func (b *Broker) openData(ctx context.Context, id uint32) (err error) {
 		return err
 	}
 	g.coalescer = coalesce.New(coalesce.Config{
-		Group: coalesce.Raft(g.raft), Machine: g.machine, Writable: b.deps.Store.CheckWritable,
+		Group: coalesce.Raft(g.raft), Machine: g.machine,
+		Clock:      coalesce.NewClock(coalesce.Source{Wall: b.cfg.Now, Elapsed: coalesce.System().Elapsed}),
+		Writable:   b.deps.Store.CheckWritable,
 		QueueBytes: b.cfg.InFlightBytes, Logger: b.log.With("group", id),
 	})
 	g.trimmer = coalesce.NewTrimmer(coalesce.TrimConfig{
