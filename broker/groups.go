@@ -53,12 +53,12 @@ func (b *Broker) openGroups(ctx context.Context) error {
 	return nil
 }
 
-// foundedRow tells that the metadata group was bootstrapped on this store: if
+// foundedKey tells that the metadata group was bootstrapped on this store: if
 // its log is then found empty, it has been lost and must not be made anew.
-const foundedRow = "metadata-bootstrapped"
+var foundedKey = key.Node("metadata-bootstrapped")
 
 func (b *Broker) openMetadata(ctx context.Context) error {
-	known, err := b.has(key.Node(foundedRow))
+	known, err := b.has(foundedKey)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (b *Broker) openMetadata(ctx context.Context) error {
 		}
 		batch := b.deps.Store.NewBatch()
 		defer batch.Close()
-		batch.Set(key.Node(foundedRow), []byte{1})
+		batch.Set(foundedKey, []byte{1})
 		if err := batch.Commit(true); err != nil {
 			return err
 		}

@@ -72,6 +72,55 @@ func (m *model) check(t *rapid.T, r *replica) {
 	}
 }
 
+// checkRows holds the small rows and the blocks against each other: nothing
+// that was refused, trimmed or purged may have left any.
+func (m *model) checkRows(t *rapid.T, r *replica) {
+	segments, runs, pairs := map[SegmentID]bool{}, map[string]SegmentID{}, map[string]bool{}
+	for _, s := range r.m.Segments() {
+		segments[s.SegmentID] = true
+	}
+	_ = scan(r.store, []byte{0}, []byte{0xff}, func(k, v []byte) error {
+		if _, shard, first, err := key.ParseShardSegment(k); err == nil {
+			x, _ := decodeRun(first, v)
+			runs[fmt.Sprint(shard, first)] = x.segment
+			if !segments[x.segment] || m.shards[shard] == nil {
+				t.Fatalf("a run of %v at %d is left in %v", shard, first, x.segment)
+			}
+		}
+		return nil
+	})
+	_ = scan(r.store, []byte{0}, []byte{0xff}, func(k, v []byte) error {
+		if _, class, number, shard, err := key.ParseSegmentShard(k); err == nil {
+			firsts, _ := decodeRuns(v)
+			pairs[fmt.Sprint(SegmentID{class, number}, shard)] = true
+			for _, first := range firsts {
+				x := fmt.Sprint(shard, first)
+				if runs[x] != (SegmentID{class, number}) {
+					t.Fatalf("segment %d of class %d names a run of %v at %d that is not there", number, class, shard, first)
+				}
+				delete(runs, x)
+			}
+		}
+		return nil
+	})
+	if len(runs) > 0 {
+		t.Fatalf("runs that no segment names: %v", runs)
+	}
+	_ = scan(r.store, []byte{0}, []byte{0xff}, func(k, _ []byte) error {
+		b, err := key.ParseBlock(k)
+		if err != nil {
+			return nil
+		}
+		if !pairs[fmt.Sprint(SegmentID{b.Class, b.Segment}, b.Shard)] {
+			t.Fatalf("block %+v is left over", b)
+		}
+		if s := m.shards[b.Shard]; !slices.ContainsFunc(s.records, func(g got) bool { return g.position == b.First }) {
+			t.Fatalf("block %+v was refused and is left", b)
+		}
+		return nil
+	})
+}
+
 // world makes entries and says what they must do.
 type world struct {
 	model
@@ -118,7 +167,10 @@ func (w *world) closeShard(t *rapid.T) {
 }
 
 func (w *world) retention(t *rapid.T) {
-	id, hours := w.pick(t), rapid.SampledFrom([]uint32{24, 30, 168, 200}).Draw(t, "hours")
+	w.setRetention(w.pick(t), rapid.SampledFrom([]uint32{24, 30, 168, 200}).Draw(t, "hours"))
+}
+
+func (w *world) setRetention(id stream.ShardID, hours uint32) {
 	w.r.doShards(w.stamp(), SetRetention{Shards: []stream.ShardID{id}, Hours: hours})
 	if s := w.shards[id]; s != nil && s.state.Phase != Deleting && s.state.RetentionHours != hours {
 		s.state.FloorMs = max(s.state.FloorMs, w.now-s.state.RetentionMs(), 0)
@@ -139,6 +191,25 @@ func (w *world) purge(t *rapid.T) {
 	a := w.r.do(w.stamp(), Purge{Shard: id, Segments: rapid.Uint32Range(1, 3).Draw(t, "segments")}).(Answer)
 	if s := w.shards[id]; s != nil && s.state.Phase == Deleting && !a.More {
 		delete(w.shards, id)
+	}
+}
+
+// purgeAll deletes a shard and purges it in the smallest steps.
+func (w *world) purgeAll(t *rapid.T) {
+	id := w.pick(t)
+	w.r.doShards(w.stamp(), DeleteShards{Shards: []stream.ShardID{id}})
+	for w.r.do(w.stamp(), Purge{Shard: id, Segments: 1}).(Answer).More {
+		continue
+	}
+	delete(w.shards, id)
+}
+
+// flip changes the class of a shard forth and back with records between.
+func (w *world) flip(t *rapid.T) {
+	id := w.pick(t)
+	for _, hours := range []uint32{24, 200, 24} {
+		w.setRetention(id, hours)
+		w.put(t)
 	}
 }
 
@@ -212,7 +283,7 @@ func TestModel(t *testing.T) {
 		w.next, w.shards = 1, map[stream.ShardID]*modelShard{}
 		w.r.do(w.stamp(), Configure{SegmentBytes: rapid.Uint64Range(1, 2000).Draw(t, "segment bytes")})
 		t.Repeat(map[string]func(*rapid.T){
-			"":          func(t *rapid.T) { w.check(t, w.r) },
+			"":          func(t *rapid.T) { w.check(t, w.r); w.checkRows(t, w.r) },
 			"prepare":   w.prepare,
 			"open":      w.open,
 			"put":       w.put,
@@ -222,6 +293,8 @@ func TestModel(t *testing.T) {
 			"retention": w.retention,
 			"delete":    w.deleteShard,
 			"purge":     w.purge,
+			"purges":    w.purgeAll,
+			"flip":      w.flip,
 			"trim":      w.trim,
 			"time":      w.advance,
 			"restart":   func(*rapid.T) { w.r.start() },

@@ -72,8 +72,9 @@ class Node:
         assert code == 0, f"node ended with {code}: {open(self.log.name).read()}"
 
     def client(self, **config):
-        """A client that tries once, so that each error is seen."""
+        """A client that tries once and checks nothing, so that each error is the node's."""
         config.setdefault("retries", {"total_max_attempts": 1})
+        config.setdefault("parameter_validation", False)
         return boto3.session.Session().client(
             "kinesis", endpoint_url=self.endpoint, region_name="us-east-1",
             aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="any", config=Config(**config))
@@ -122,7 +123,7 @@ def stream(kinesis):
 
     yield make
     for name in made:
-        with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
+        with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException, kinesis.exceptions.ResourceInUseException):
             kinesis.delete_stream(StreamName=name)
 
 
@@ -133,6 +134,12 @@ def until(what, *, timeout=30):
         assert time.monotonic() < deadline, "it did not happen in time"
         threading.Event().wait(0.02)
     return result
+
+
+def next_second():
+    """Waits until the clock shows another second: boto3 sends times without fractions."""
+    begun = int(time.time())
+    until(lambda: int(time.time()) > begun)
 
 
 def active(client, name):

@@ -35,8 +35,11 @@ def test_list_streams(kinesis):
 
 def test_list_shards(kinesis, stream):
     name = stream(10)
-    pages = list(kinesis.get_paginator("list_shards").paginate(StreamName=name, PaginationConfig={"PageSize": 4}))
-    assert [len(p["Shards"]) for p in pages] == [4, 4, 2] and "NextToken" not in pages[-1]
+    assert len(kinesis.get_paginator("list_shards").paginate(StreamName=name).build_full_result()["Shards"]) == 10
+    pages = [kinesis.list_shards(StreamName=name, MaxResults=4)]
+    while "NextToken" in pages[-1]:
+        pages.append(kinesis.list_shards(NextToken=pages[-1]["NextToken"], MaxResults=4))
+    assert [len(p["Shards"]) for p in pages] == [4, 4, 2]
     ids = [s["ShardId"] for p in pages for s in p["Shards"]]
     assert ids == [f"shardId-{i:012}" for i in range(10)]
     assert [s["ShardId"] for s in kinesis.list_shards(StreamName=name, ExclusiveStartShardId=ids[6])["Shards"]] == ids[7:]
@@ -46,6 +49,9 @@ def test_list_shards(kinesis, stream):
     assert [s["ShardId"] for s in page["Shards"]] == [ids[4]]
     with refused("InvalidArgumentException", "NextToken and StreamName cannot be provided together."):
         kinesis.list_shards(StreamName=name, NextToken=token)
+    # boto3's paginator sends both from the second page on, and Kinesis refuses that (boto/botocore#2009).
+    with refused("InvalidArgumentException", "NextToken and StreamName cannot be provided together."):
+        list(kinesis.get_paginator("list_shards").paginate(StreamName=name, PaginationConfig={"PageSize": 4}))
     with refused("InvalidArgumentException", "Either NextToken or StreamName should be provided."):
         kinesis.list_shards()
     forged = token[:-2] + ("AA" if token[-2:] != "AA" else "BB")

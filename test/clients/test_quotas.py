@@ -44,7 +44,7 @@ def test_write_records(client, name):
 
 
 def test_write_bytes(client, name):
-    """1 MiB a second and shard, after a burst of 10."""
+    """1 MiB a second and shard, after a burst of at most 10."""
     message = f"Rate exceeded for shard shardId-000000000001 in stream {name} under account {ACCOUNT}."
     with refused("ProvisionedThroughputExceededException", message):
         for _ in range(30):
@@ -62,10 +62,10 @@ def test_read_calls(client, name):
 
 def test_read_debt(client, name):
     """A large answer blocks the shard until it is paid off, at 2 MiB a second."""
-    for _ in range(8):
+    for _ in range(4):
         client.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="k", ExplicitHashKey=place(3))
     token = iterator(client, name, "shardId-000000000003")
-    assert len(client.get_records(ShardIterator=token)["Records"]) == 8
+    assert len(client.get_records(ShardIterator=token)["Records"]) == 4
     begun = time.monotonic()
     with refused("ProvisionedThroughputExceededException"):
         client.get_records(ShardIterator=token, Limit=1)
@@ -76,7 +76,7 @@ def test_read_debt(client, name):
         except client.exceptions.ProvisionedThroughputExceededException:
             assert time.monotonic() < begun + 20
             time.sleep(0.25)
-    assert 1.5 < time.monotonic() - begun < 8
+    assert 1 < time.monotonic() - begun < 8
 
 
 def test_control_plane(client, name):

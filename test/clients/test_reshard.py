@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from conftest import ACCOUNT, active, is_open, iterator, ranges, read, refused, shards_of, tiles
+from conftest import ACCOUNT, active, is_open, iterator, next_second, ranges, read, refused, shards_of, tiles
 
 MIDDLE = 2**127
 
@@ -150,10 +150,12 @@ def test_shard_filters(kinesis, stream):
     assert ids("AT_LATEST") == [2, 4]
     assert ids("AFTER_SHARD_ID", ShardId=shard(2)) == [3, 4]
     assert tiles(shards_of(kinesis, name, ShardFilter={"Type": "AT_TRIM_HORIZON"}))
+    next_second()
     now = datetime.datetime.now(datetime.timezone.utc)
-    assert ids("AT_TIMESTAMP", Timestamp=now - datetime.timedelta(milliseconds=1)) == [2, 4]
+    assert ids("AT_TIMESTAMP", Timestamp=now) == [2, 4]
+    assert ids("AT_TIMESTAMP", Timestamp=0) == ids("AT_TRIM_HORIZON")
     assert set(ids("FROM_TIMESTAMP", Timestamp=created)) == {0, 1, 2, 3, 4}
-    assert ids("FROM_TIMESTAMP", Timestamp=now - datetime.timedelta(milliseconds=1)) == [2, 4]
+    assert ids("FROM_TIMESTAMP", Timestamp=now) == [2, 4]
     for kind in ("AT_TIMESTAMP", "FROM_TIMESTAMP"):
         with refused("InvalidArgumentException"):
             ids(kind, Timestamp=now + datetime.timedelta(hours=1))

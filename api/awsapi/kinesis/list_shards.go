@@ -88,7 +88,7 @@ func (s service) shardsPage(ctx context.Context, r *awsapi.Request) (listing, er
 	named := r.Has("StreamName") || r.Has("StreamARN")
 	if r.Has("NextToken") {
 		if named || r.Has("ExclusiveStartShardId") || r.Has("StreamCreationTimestamp") {
-			return listing{}, awsapi.InvalidArgument("NextToken and StreamName cannot be provided together.")
+			return listing{}, awsapi.InvalidArgument("NextToken and " + beside(r) + " cannot be provided together.")
 		}
 		payload, err := s.broker.OpenPage(shardsPage, r.Text("NextToken"))
 		if err != nil {
@@ -112,6 +112,14 @@ func (s service) shardsPage(ctx context.Context, r *awsapi.Request) (listing, er
 	}
 	after, err := startAfter(r)
 	return listing{name: name, filter: filter, after: after}, err
+}
+
+// beside names what was provided with a token. With several the service says StreamName.
+func beside(r *awsapi.Request) string {
+	if r.Has("StreamARN") && !r.Has("StreamName") {
+		return "StreamARN"
+	}
+	return "StreamName"
 }
 
 // checkCreation tells a stream from another one that had its name. Clients know
