@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnel-io/runnel/broker/metadata"
 	"github.com/runnel-io/runnel/broker/quota"
+	"github.com/runnel-io/runnel/broker/tailcache"
 	"github.com/runnel-io/runnel/stream"
 )
 
@@ -171,3 +172,9 @@ func (b *Broker) ShardStats() []ShardStats {
 	}
 	return out
 }
+
+// TailCacheStats are the counters of the cache of recent blocks.
+type TailCacheStats = tailcache.Stats
+
+// TailCacheStats tells how often readers found recent blocks in memory.
+func (b *Broker) TailCacheStats() TailCacheStats { return b.cache.Stats() }

@@ -42,6 +42,7 @@ type Node struct {
 	host     *raftlog.Host
 	broker   *broker.Broker
 	registry *prometheus.Registry
+	metrics  *observe.Log
 	servers  *servers
 
 	failOnce sync.Once
@@ -66,6 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan struct{}), registry: observe.NewRegistry()}
+	n.metrics = observe.NewLog(n.registry)
 	for _, open := range []func(context.Context) error{n.openStore, n.openHost, n.openBroker, n.serve} {
 		if err := open(ctx); err != nil {
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -79,7 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 func (n *Node) openStore(context.Context) error {
 	store, err := storage.Open(storage.Config{
 		Dir: StoreDir(n.cfg.DataDir), FS: n.cfg.FS, Logger: n.log.With("part", "storage"),
-		OnFatal: n.diskFailed,
+		OnFatal: n.diskFailed, ObserveSync: n.metrics.Synced,
 	})
 	if err != nil {
 		return err
@@ -98,6 +100,7 @@ func (n *Node) openHost(context.Context) error {
 		NodeID: n.id, Store: n.store, MetaLogDir: metaDir, FS: n.cfg.FS, Logger: n.log.With("part", "raftlog"),
 		OnFatal:      n.diskFailed,
 		OnQuarantine: n.quarantined,
+		Observe:      n.metrics.Groups(),
 	})
 	n.host = host
 	return err
@@ -107,6 +110,13 @@ func (n *Node) openBroker(ctx context.Context) error {
 	b, err := broker.Open(ctx, n.cfg.Broker, broker.Deps{Store: n.store, Host: n.host, Logger: n.log.With("part", "broker")})
 	n.broker = b
 	return err
+}
+
+// observe registers what is read from its owners at each scrape.
+func (n *Node) observe() {
+	observe.RegisterShards(n.registry, n.broker.ShardStats)
+	observe.RegisterTailCache(n.registry, n.broker.TailCacheStats)
+	observe.RegisterStore(n.registry, n.store.Metrics)
 }
 
 // ErrDisk is matched by the reason of a node that failed because a write or a

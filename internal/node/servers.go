@@ -27,9 +27,9 @@ type servers struct {
 func (n *Node) serve(context.Context) error {
 	s := &servers{stopping: make(chan struct{})}
 	n.servers = s
-	observe.RegisterShards(n.registry, n.broker.ShardStats)
+	n.observe()
 	if l := n.cfg.HTTP; l != nil {
-		h := awsapi.New(awsapi.Config{Services: []awsapi.Service{kinesis.Service(n.broker)}, Logger: n.log.With("part", "awsapi")})
+		h := awsapi.New(awsapi.Config{Services: []awsapi.Service{kinesis.Service(n.broker)}, Logger: n.log.With("part", "awsapi"), Observe: observe.NewRequests(n.registry).Answered})
 		s.aws = awsapi.NewServer(h, n.log.With("part", "awsapi"))
 		s.run(n, "HTTP", func() error { return s.aws.Serve(l) })
 	}
