@@ -79,7 +79,10 @@ func violated(format string, args ...any) error { return &violation{fmt.Sprintf(
 // check reads every shard of the stream and compares.
 func (l *ledger) check(ctx context.Context, b *broker.Broker, name string) error {
 	shards, _, err := b.ListShards(ctx, name, broker.ShardFilter{}, -1, 10_000)
-	if err != nil {
+	switch {
+	case stream.CodeOf(err) == stream.CodeNotFound:
+		return violated("the stream, whose creation was acknowledged, is lost: %v", err)
+	case err != nil:
 		return fmt.Errorf("list shards: %w", err)
 	}
 	if err := tiles(shards); err != nil {

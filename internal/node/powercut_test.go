@@ -116,12 +116,21 @@ func (c *cutter) start(ctx context.Context, log slog.Handler) (*Node, error) {
 	}
 	n, err := Start(ctx, Config{DataDir: "data", FS: c.fs, Logger: slog.New(log)})
 	if err != nil {
-		return nil, fmt.Errorf("start: %w", err)
+		return nil, startFault(err)
 	}
 	if err := n.Ready(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start: %w", err), n.Close(ctx))
+		return nil, errors.Join(startFault(err), n.Close(ctx))
 	}
 	return n, nil
+}
+
+// startFault: a power cut is no damage, so a node that calls it that has broken
+// its promise.
+func startFault(err error) error {
+	if errors.Is(err, storage.ErrCorrupt) {
+		return violated("does not start again: %v", err)
+	}
+	return fmt.Errorf("start: %w", err)
 }
 
 // cut is the file system as the power cut leaves it: what was synced, and a
