@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/runnel-io/runnel/client"
+)
+
+const (
+	streamName  = "load"
+	loadShards  = 8
+	fullSeconds = 60
+	fullBytes   = 5_000_000_000
+
+	batchWorkers = 16
+	connections  = 2
+
+	goalBatch     = 120_000
+	goalAmplified = 2.8
+	goalRead      = 300e6
+	goalMemory    = 400 << 20
+)
+
+// runBatch puts batches as fast as they go, and leaves the data for read.
+func runBatch(ctx context.Context, b *bench) error {
+	return b.with(ctx, "batch", func(n *node) error {
+		c, err := n.connect(connections)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.Close() }()
+		if _, err := create(ctx, c, streamName, loadShards); err != nil {
+			return err
+		}
+		put, waits, err := b.load(ctx, n, "batch", &load{
+			client: c, stream: streamName, workers: batchWorkers, records: batchRecords,
+			duration: b.seconds(fullSeconds), bytes: b.bytes(fullBytes),
+		})
+		if err != nil {
+			return err
+		}
+		b.batchRate, b.batchData = put.rate(), put
+		b.report.atLeast("batch", fmt.Sprintf("records/s, 1 KiB in batches of 500, 8 shards, %s", size(put)), goalBatch, put.rate(), perSecond)
+		b.report.note("batch", "from put to acknowledgement of a batch, p50 / p99", took(waits.at(0.5))+" / "+took(waits.at(0.99)))
+		if err := b.amplification(ctx, n, "batch", put); err != nil {
+			return err
+		}
+		b.memory(n, "batch")
+		return nil
+	})
+}
+
+// amplification counts what the node wrote once it has nothing more to write.
+// What is only in the write-ahead log and in memory by then counts as written
+// to a table too.
+func (b *bench) amplification(ctx context.Context, n *node, scenario string, put written) error {
+	b.sayf("  waiting for compactions")
+	wrote, err := n.drain(ctx)
+	if err != nil {
+		return err
+	}
+	unflushed, err := n.metric(ctx, "runnel_store_memtable_bytes")
+	if err != nil {
+		return err
+	}
+	b.report.atMost(scenario, "bytes written to disk per byte put, compactions drained",
+		goalAmplified, (float64(wrote)+unflushed)/float64(put.bytes), ratio)
+	return nil
+}
+
+func (b *bench) memory(n *node, scenario string) {
+	b.report.below(scenario, "resident memory of the node at its highest", goalMemory, float64(n.memory.highest()), mebibytes)
+}
+
+func size(w written) string { return fmt.Sprintf("%.1f GB in %s", float64(w.bytes)/1e9, took(w.took)) }
+
+// load runs a load, tells how it goes and takes profiles of the node in the
+// middle of it.
+func (b *bench) load(ctx context.Context, n *node, name string, l *load) (written, *delays, error) {
+	var profiling sync.WaitGroup
+	defer profiling.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if b.profiles != "" {
+		profiling.Go(func() { b.profile(ctx, n, name, l.duration) })
+	}
+	var before written
+	l.report = func(w written, _ time.Time) {
+		rate := float64(w.records-before.records) / (w.took - before.took).Seconds()
+		before = w
+		b.sayf("  %s: %s records, %s now, %s on average, node has %s", name, grouped(float64(w.records)), perSecond(rate),
+			perSecond(w.rate()), mebibytes(float64(n.memory.now())))
+	}
+	put, waits, err := l.run(ctx)
+	if err == nil {
+		b.sayf("  %s: %s, %s", name, size(put), perSecond(put.rate()))
+	}
+	return put, waits, err
+}
+
+// profile takes a CPU profile over most of the load, and one of the heap.
+// Profiles are for people: without them the figures stand all the same.
+func (b *bench) profile(ctx context.Context, n *node, name string, load time.Duration) {
+	whole := max(1, int(load.Seconds()*0.6))
+	for file, query := range map[string]string{
+		name + ".cpu.pprof":    fmt.Sprintf("profile?seconds=%d", whole),
+		name + ".mutex.pprof":  "mutex",
+		name + ".allocs.pprof": "allocs",
+		name + ".heap.pprof":   "heap",
+	} {
+		if err := n.fetch(ctx, "/debug/pprof/"+query, filepath.Join(b.profiles, file)); err != nil && ctx.Err() == nil {
+			b.sayf("  no profile: %v", err)
+		}
+	}
+}
+
+// fetch copies what the admin address serves to a file.
+func (n *node) fetch(ctx context.Context, path, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.admin+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadFrom(resp.Body)
+	return errors.Join(err, f.Close())
+}
+
+// runRead reads back what batch left, after a restart and with the kernel's
+// page cache emptied.
+func runRead(ctx context.Context, b *bench) error {
+	if b.batchData.records == 0 {
+		return errors.New("it reads what batch has put: run batch,read")
+	}
+	if err := evict(b.dataDir("batch")); err != nil {
+		return err
+	}
+	err := b.with(ctx, "batch", func(n *node) error {
+		c, err := n.connect(connections)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.Close() }()
+		b.sayf("  ready after %s", took(n.ready))
+		read, err := readAll(ctx, c, streamName, 0, client.WithCredit(client.DefaultCredit))
+		if err != nil {
+			return err
+		}
+		if err := same(b.batchData, read); err != nil {
+			return err
+		}
+		rate := float64(read.bytes) / read.took.Seconds()
+		b.report.atLeast("read", fmt.Sprintf("reading back from the start, restarted, cold cache, %s", size(read)), goalRead, rate, megabytesPerSecond)
+		b.memory(n, "read")
+		return nil
+	})
+	return errors.Join(err, b.remove("batch"))
+}
