@@ -54,6 +54,16 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// pflag does not take the next word for a flag that can stand alone.
+func TestQuotasTakeTheNextWord(t *testing.T) {
+	for _, args := range [][]string{{"--quotas", "off"}, {"--quotas=off"}} {
+		d, err := load(t, "", nil, args...)
+		if err != nil || d.Quotas {
+			t.Errorf("%q: quotas %v, error %v", args, d.Quotas, err)
+		}
+	}
+}
+
 func TestAllFaultsAtOnce(t *testing.T) {
 	const file = "http 127.0.0.1:1\nshard_limit = 5\nregion = a\nregion = b\nlog-format = xml\n"
 	env := map[string]string{"RUNNEL_QUOTAS": "perhaps"}

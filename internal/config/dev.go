@@ -36,7 +36,7 @@ func (d *Dev) Settings() *Settings {
 	s.Add(Setting{Name: "http", Usage: "`ADDRESS` of the AWS protocol", Default: "127.0.0.1:4567", Parse: Address(&d.HTTP)})
 	s.Add(Setting{Name: "grpc", Usage: "`ADDRESS` of the gRPC API", Default: "127.0.0.1:7070", Parse: Address(&d.GRPC)})
 	s.Add(Setting{Name: "admin", Usage: "`ADDRESS` of health, readiness and metrics", Default: "127.0.0.1:7071", Parse: Address(&d.Admin)})
-	s.Add(Setting{Name: "quotas", Usage: "`on|off`: enforce the rates of Kinesis", Default: "on", Bool: true, Parse: Switch(&d.Quotas)})
+	s.Add(Setting{Name: "quotas", Usage: "`on|off`: enforce the rates of Kinesis", Default: "on", Parse: Switch(&d.Quotas)})
 	s.Add(Setting{
 		Name: "lifecycle-delay", Usage: "least `DURATION` of CREATING, UPDATING and DELETING", Default: "0s",
 		Parse: Duration(&d.LifecycleDelay, 0, time.Hour),
