@@ -63,6 +63,37 @@ func (c *Client) PutMany(ctx context.Context, name string, records []Record) ([]
 	return results, firstError(results)
 }
 
+// PutBatch sends up to 500 records as one message, once, for callers that retry by
+// themselves. There is a result for every record, in order, unless the error is
+// that the records may not be sent at all. Once a record of a shard is refused,
+// later ones of that shard are refused too.
+func (c *Client) PutBatch(ctx context.Context, name string, records []Record) ([]PutResult, error) {
+	for i := range records {
+		if err := checkPut(ctx, name, records[i]); err != nil {
+			return nil, err
+		}
+	}
+	if len(records) == 0 {
+		return nil, nil
+	}
+	if n := chunk(records); n < len(records) {
+		return nil, stream.Errorf(stream.CodeValidation, "only %d of %d records fit into one message", n, len(records))
+	}
+	all := make([]int, len(records))
+	for i := range all {
+		all[i] = i
+	}
+	results := make([]PutResult, len(records))
+	err := c.once(ctx, func(ctx context.Context) error {
+		got, err := c.next().putMany(ctx, name, encode(records, all), len(records))
+		for i := range results {
+			results[i] = result(got, i, err)
+		}
+		return err
+	})
+	return results, err
+}
+
 func checkPut(ctx context.Context, name string, r Record) error {
 	if err := ctx.Err(); err != nil {
 		return stream.Wrap(stream.CodeUnavailable, err, "the put was not sent")

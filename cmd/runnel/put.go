@@ -125,7 +125,7 @@ func (p *put) run(ctx context.Context, c *client.Client, args []string) error {
 	if cerr := prod.Close(closing); cerr != nil && err == nil {
 		err = cerr
 	}
-	v := summaryView(args[0], sum, prod.Summary().Retries, time.Since(begun))
+	v := summaryView(args[0], sum, int64(prod.Summary().Retries), time.Since(begun))
 	if perr := p.print(v); perr != nil {
 		return perr
 	}
