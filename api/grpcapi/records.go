@@ -15,6 +15,7 @@ type recordService[S Subscription] struct {
 	runnelv1.UnimplementedRecordServiceServer
 	broker Records[S]
 	cfg    Config
+	pushes *pushMemory
 }
 
 func (s *recordService[S]) PutRecord(ctx context.Context, req *runnelv1.PutRecordRequest) (*runnelv1.PutRecordResponse, error) {

@@ -69,7 +69,7 @@ func Register[S Subscription](s grpc.ServiceRegistrar, b Broker[S], cfg Config) 
 		cfg.IdleEvery = 5 * time.Second
 	}
 	runnelv1.RegisterStreamServiceServer(s, &streamService{broker: b})
-	runnelv1.RegisterRecordServiceServer(s, &recordService[S]{broker: b, cfg: cfg})
+	runnelv1.RegisterRecordServiceServer(s, &recordService[S]{broker: b, cfg: cfg, pushes: newPushMemory(pushMemoryBytes)})
 }
 
 // Sizes of messages, and of what a connection may have under way unread.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -13,10 +13,6 @@ import (
 	"github.com/runnel-io/runnel/proto/runnel/wire"
 	"github.com/runnel-io/runnel/stream"
 )
-
-// pushBytes is about how much one message of a subscription carries, unless a
-// single block is larger.
-const pushBytes = 512 << 10
 
 type subscribeStream = grpc.BidiStreamingServer[runnelv1.SubscribeRequest, runnelv1.SubscribeResponse]
 
@@ -28,7 +24,11 @@ type pusher[S Subscription] struct {
 	start   *runnelv1.SubscribeStart
 	sub     S
 	credit  *credit
-	at      stream.Position // of the next record to send
+	at      stream.Position         // of the next record to send
+	end     context.CancelCauseFunc // ends the call
+
+	loans []*loan // of messages that may be on their way
+	block int     // bytes of the largest block in the last message
 }
 
 func (s *recordService[S]) Subscribe(gs subscribeStream) error {
@@ -36,16 +36,19 @@ func (s *recordService[S]) Subscribe(gs subscribeStream) error {
 	if err != nil {
 		return err
 	}
-	p := &pusher[S]{service: s, grpc: gs, start: first.GetStart()}
+	ctx, cancel := context.WithCancelCause(gs.Context())
+	defer cancel(nil)
+	p := &pusher[S]{service: s, grpc: gs, start: first.GetStart(), end: cancel}
 	if p.start == nil {
 		return wire.Status(stream.Errorf(stream.CodeValidation, "a subscription begins with start"))
 	}
-	ctx, cancel := context.WithCancelCause(gs.Context())
-	defer cancel(nil)
 	if err := p.begin(ctx); err != nil {
 		return wire.Status(err)
 	}
 	defer func() { p.sub.Close() }()
+	s.pushes.join()
+	defer s.pushes.leave()
+	defer p.settle()
 	go p.receive(cancel)
 	stopped := make(chan struct{})
 	defer close(stopped)
@@ -102,73 +105,154 @@ func (p *pusher[S]) receive(cancel context.CancelCauseFunc) {
 // push reads and sends until the shard ends (nil) or the stream does. A client that
 // has caught up when it begins is told so at once.
 func (p *pusher[S]) push(ctx context.Context) error {
-	told := false
+	lags, told := true, false
 	for {
 		have, err := p.credit.atLeast(ctx, 1)
 		if err != nil {
 			return err
 		}
-		event, waited, err := p.next(ctx, int(min(have, pushBytes)), told)
-		if err != nil {
+		var m pushed
+		if lags {
+			m, err = p.read(ctx, have)
+		} else {
+			m, err = p.wait(ctx, have)
+		}
+		switch {
+		case err != nil:
+			return err
+		case m.again:
+			continue
+		case m.none && lags && told:
+			lags = false
+			continue
+		case m.none:
+			err = p.send(nil, 0, nil)
+			lags = false
+		default:
+			lags, err = p.sendAll(ctx, &m)
+		}
+		if err != nil || m.Ended {
 			return err
 		}
 		told = true
-		if waited {
-			err = p.send(nil, 0)
-		} else {
-			err = p.sendAll(ctx, &event)
-		}
-		if err != nil || event.Ended {
-			return err
-		}
 	}
 }
 
-// next waits for an event. waited tells that there was none for a while, or, if
-// the client was not told anything yet, that there is none now.
-func (p *pusher[S]) next(ctx context.Context, maxBytes int, told bool) (event broker.SubscriptionEvent, waited bool, err error) {
-	wait := time.Duration(0)
-	if told {
-		wait = p.service.cfg.IdleEvery
+// pushed is what is to be sent.
+type pushed struct {
+	broker.SubscriptionEvent
+	loan  *loan
+	none  bool // there is nothing
+	again bool // nothing was read for lack of memory: to be tried again
+}
+
+// ended is a context in which nothing waits.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// read takes what is there already. It borrows the memory first.
+func (p *pusher[S]) read(ctx context.Context, have uint64) (pushed, error) {
+	want := int(min(have, uint64(max(p.service.pushes.share(), p.block))))
+	l, err := p.service.pushes.borrow(ctx, want, p.end)
+	if err != nil {
+		return pushed{}, err
 	}
-	patience, cancel := context.WithTimeout(ctx, wait)
+	p.loans = append(p.loans, l)
+	event, err := p.sub.Next(ended, want)
+	if errors.Is(err, context.Canceled) {
+		l.back()
+		return pushed{none: true}, nil
+	}
+	if err != nil {
+		return pushed{}, err
+	}
+	bytes, largest := sizes(event.Blocks)
+	p.block = largest
+	if len(event.Blocks) == 1 && bytes > 2*want {
+		l.back()
+		return pushed{again: true}, p.rewind(ctx)
+	}
+	l.shrink(bytes)
+	return pushed{SubscriptionEvent: event, loan: l}, nil
+}
+
+// wait waits for records, for a while. They are new, and so in memory already, or
+// nearly: they do not wait for more.
+func (p *pusher[S]) wait(ctx context.Context, have uint64) (pushed, error) {
+	patience, cancel := context.WithTimeout(ctx, p.service.cfg.IdleEvery)
 	defer cancel()
-	event, err = p.sub.Next(patience, maxBytes)
+	event, err := p.sub.Next(patience, int(min(have, uint64(p.service.pushes.share()))))
 	if err != nil && patience.Err() != nil && ctx.Err() == nil && errors.Is(err, patience.Err()) {
-		return event, true, nil
+		return pushed{none: true}, nil
 	}
-	return event, false, err
+	if err != nil {
+		return pushed{}, err
+	}
+	bytes, largest := sizes(event.Blocks)
+	p.block = largest
+	m := pushed{SubscriptionEvent: event, loan: p.service.pushes.ask(bytes, p.end)}
+	if m.loan != nil {
+		p.loans = append(p.loans, m.loan)
+	}
+	return m, nil
 }
 
-// sendAll sends what the event has, as far as there is credit. If a block is larger
-// than what is left, the rest is dropped and read again when there is enough.
-func (p *pusher[S]) sendAll(ctx context.Context, e *broker.SubscriptionEvent) error {
-	blocks := e.Blocks
+func sizes(blocks []broker.ReadBlock) (all, largest int) {
+	for i := range blocks {
+		n := len(blocks[i].Block.Encoded())
+		all += n
+		largest = max(largest, n)
+	}
+	return all, largest
+}
+
+// settle gives back what is still on its way: the stream has ended.
+func (p *pusher[S]) settle() {
+	for _, l := range p.loans {
+		l.back()
+	}
+}
+
+// forget drops loans that were given back.
+func (p *pusher[S]) forget() {
+	p.loans = slices.DeleteFunc(p.loans, (*loan).returned)
+}
+
+// sendAll sends what there is, as far as there is credit, and tells whether there
+// is more. If a block is larger than what is left, the rest is dropped and read
+// again when there is enough.
+func (p *pusher[S]) sendAll(ctx context.Context, m *pushed) (lags bool, err error) {
+	blocks := m.Blocks
+	lags = m.MillisBehind > 0
 	for len(blocks) > 0 {
 		n, bytes := fitting(blocks, p.credit.left())
 		if n == 0 {
-			e.Blocks, e.Ended = nil, false
-			return p.starve(ctx, len(blocks[0].Block.Encoded()))
+			m.Ended = false
+			m.loan.back()
+			return true, p.starve(ctx, len(blocks[0].Block.Encoded()))
 		}
 		p.credit.use(bytes)
 		p.at = blocks[n-1].Last + 1
-		behind := e.MillisBehind
+		behind, l := m.MillisBehind, m.loan
 		if n < len(blocks) {
-			behind = max(1, behind)
+			behind, l = max(1, behind), nil // the last message has the loan
 		} else {
-			p.at = max(p.at, e.Next)
+			p.at = max(p.at, m.Next)
 		}
-		if err := p.send(blocks[:n], behind); err != nil {
-			return err
+		if err := p.send(blocks[:n], behind, l); err != nil {
+			return false, err
 		}
 		blocks = blocks[n:]
 	}
-	if e.Ended {
-		return p.grpc.Send(&runnelv1.SubscribeResponse{Response: &runnelv1.SubscribeResponse_End{
-			End: &runnelv1.SubscribeEnd{Children: childMessages(e.Children)},
+	if m.Ended {
+		return false, p.grpc.Send(&runnelv1.SubscribeResponse{Response: &runnelv1.SubscribeResponse_End{
+			End: &runnelv1.SubscribeEnd{Children: childMessages(m.Children)},
 		}})
 	}
-	return nil
+	return lags, nil
 }
 
 // fitting is how many of the blocks go into one message and the credit.
@@ -196,16 +280,28 @@ func (p *pusher[S]) starve(ctx context.Context, need int) error {
 	if _, err := p.credit.atLeast(ctx, uint64(need)); err != nil {
 		return err
 	}
+	return p.rewind(ctx)
+}
+
+// rewind goes back to the next record to send.
+func (p *pusher[S]) rewind(ctx context.Context) (err error) {
 	p.sub.Close()
 	p.sub, err = p.service.broker.Subscribe(ctx, p.start.GetStream(), p.start.GetShard(),
 		broker.From{Kind: broker.AtPosition, Position: p.at})
 	return err
 }
 
-func (p *pusher[S]) send(blocks []broker.ReadBlock, behind int64) error {
+// send sends blocks. Their memory is given back when they are on the wire.
+func (p *pusher[S]) send(blocks []broker.ReadBlock, behind int64, l *loan) error {
 	m := &runnelv1.SubscribeBlocks{Next: uint64(p.at), MillisBehind: behind, Blocks: make([]*runnelv1.Block, len(blocks))}
 	for i := range blocks {
 		m.Blocks[i] = blockMessage(&blocks[i])
 	}
-	return p.grpc.Send(&runnelv1.SubscribeResponse{Response: &runnelv1.SubscribeResponse_Blocks{Blocks: m}})
+	push := wire.Push{Blocks: m}
+	if l != nil {
+		push.Sent = l.back
+	}
+	err := p.grpc.SendMsg(&push)
+	p.forget()
+	return err
 }

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"sync"
+
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -14,11 +16,14 @@ const (
 	blockEncoded, blockFirst, blockLast = 1, 2, 3
 	readBlocks                          = 1
 	pushMessage, pushBlocks             = 2, 1
+	pushNext, pushBehind                = 2, 3
 
 	// blockFraming is the most that a block takes beside its bytes.
 	blockFraming = 2*(1+maxVarint) + 2*(1+maxVarint)
-	// A block smaller than this is copied, a larger one goes to the connection as it is.
-	copyBelow = 2 << 10
+	// A block smaller than this is copied, a larger one goes to the connection as it
+	// is. A small block may be a part of a much larger buffer, which it would keep in
+	// memory for as long as the reader is slow.
+	copyBelow = 32 << 10
 )
 
 // gather builds a message of small pieces, which it copies, and large ones,
@@ -91,19 +96,48 @@ func encodeRead(m *runnelv1.ReadRecordsResponse) (mem.BufferSlice, error) {
 	return append(g.out, mem.SliceBuffer(rest)), nil
 }
 
-func encodePush(m *runnelv1.SubscribeBlocks) (mem.BufferSlice, error) {
-	rest, err := proto.Marshal(&runnelv1.SubscribeBlocks{Next: m.GetNext(), MillisBehind: m.GetMillisBehind()})
-	if err != nil {
-		return nil, err
-	}
-	size := len(rest)
-	for _, b := range m.GetBlocks() {
+// Push is a SubscribeResponse with blocks on its way out. Sent, if it is set, is
+// called when the message is on the wire. After the end of the connection it may
+// not be called.
+type Push struct {
+	Blocks *runnelv1.SubscribeBlocks
+	Sent   func()
+}
+
+func (p *Push) encode() mem.BufferSlice {
+	size := 0
+	for _, b := range p.Blocks.GetBlocks() {
 		size += sizeBytesField(sizeBlock(b))
 	}
-	g := gather{small: appendBytesHead(make([]byte, 0, 1+maxVarint), pushMessage, size)}
-	g.blocks(m.GetBlocks())
+	rest := appendVarintField(make([]byte, 0, 2*(1+maxVarint)), pushNext, p.Blocks.GetNext())
+	rest = appendVarintField(rest, pushBehind, uint64(p.Blocks.GetMillisBehind()))
+	g := gather{small: appendBytesHead(make([]byte, 0, 1+maxVarint), pushMessage, size+len(rest))}
+	g.blocks(p.Blocks.GetBlocks())
 	g.flush()
-	return append(g.out, mem.SliceBuffer(rest)), nil
+	return append(g.out, p.last(rest))
+}
+
+// last makes the end of the message a buffer that tells when it is sent.
+func (p *Push) last(rest []byte) mem.Buffer {
+	if p.Sent == nil {
+		return mem.SliceBuffer(rest)
+	}
+	buf := ends.Get().(*[]byte)
+	*buf = append((*buf)[:0], rest...)
+	return mem.NewBuffer(buf, sent(p.Sent))
+}
+
+// ends are buffers just large enough that gRPC gives them back.
+var ends = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
+
+// sent is a pool of buffers that hears when they are given back.
+type sent func()
+
+func (sent) Get(int) *[]byte { return ends.Get().(*[]byte) }
+
+func (s sent) Put(b *[]byte) {
+	s()
+	ends.Put(b)
 }
 
 // own is the message as one slice that nobody else writes: blocks alias it.

@@ -31,10 +31,6 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return m.encode(), nil
 	case *runnelv1.ReadRecordsResponse:
 		return encodeRead(m)
-	case *runnelv1.SubscribeResponse:
-		if b := m.GetBlocks(); b != nil {
-			return encodePush(b)
-		}
 	}
 	return c.plain.Marshal(v)
 }
