@@ -32,6 +32,7 @@ type Machine struct {
 	store storage.Reader
 	cache *tailcache.Cache
 	log   *slog.Logger
+	reads chan struct{} // a place for each read of the store that is under way
 
 	// What Apply has done; touched by its goroutine alone.
 	state    groupState
@@ -65,13 +66,20 @@ type segment struct {
 
 const groupRow = "shardlog"
 
+// storeReads is how many reads of the store run at once. Each holds blocks of
+// tables in memory, and more would not get more from a disk.
+const storeReads = 16
+
 // New makes a machine that knows nothing before Restore.
 func New(cfg Config) *Machine {
 	log := cfg.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	m := &Machine{cfg: cfg, group: cfg.Group, store: cfg.Store, cache: cfg.Cache, log: log.With("group", cfg.Group)}
+	m := &Machine{
+		cfg: cfg, group: cfg.Group, store: cfg.Store, cache: cfg.Cache, log: log.With("group", cfg.Group),
+		reads: make(chan struct{}, storeReads),
+	}
 	m.reset()
 	return m
 }

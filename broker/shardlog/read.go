@@ -88,6 +88,8 @@ func (l *limit) full(b stream.Block) bool {
 // readStore reads blocks from the store: one seek finds the run of blocks that
 // holds the position, one the block in it.
 func (m *Machine) readStore(id stream.ShardID, l limit) (blocks []stream.Block, err error) {
+	m.reads <- struct{}{}
+	defer func() { <-m.reads }()
 	runs, err := m.openRuns(id, l)
 	if err != nil {
 		return nil, err
