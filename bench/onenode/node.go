@@ -37,7 +37,7 @@ const (
 // startNode runs the program on a data directory and waits until it is ready.
 func startNode(ctx context.Context, program, dataDir string) (*node, error) {
 	n := &node{exited: make(chan struct{}), log: &tailLog{}}
-	n.cmd = exec.Command(program, "dev", "--data-dir", dataDir, "--quotas", "off", "--pprof", "on", "--log-level", "warn",
+	n.cmd = exec.Command(program, "dev", "--data-dir", dataDir, "--quotas", "off", "--pprof=on", "--log-level", "warn",
 		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--shard-limit", "100000")
 	n.cmd.Stderr = n.log
 	out, err := n.cmd.StdoutPipe()

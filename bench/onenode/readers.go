@@ -39,10 +39,9 @@ func create(ctx context.Context, c *client.Client, name string, shards int) (tim
 // errEnough ends readers that have all they wanted.
 var errEnough = errors.New("enough was read")
 
-// readAll subscribes to every shard of a stream from the place on, at most
-// together at once (0: all of them), and counts what comes until each shard has
-// been read up to its newest record. took is for all of them.
-func readAll(ctx context.Context, c *client.Client, name string, together int, opts ...client.SubscribeOption) (written, error) {
+// readAll reads every shard of a stream from the start, all together, and counts
+// what comes until each has been read up to its newest record.
+func readAll(ctx context.Context, c *client.Client, name string) (written, error) {
 	shards, err := shardNames(ctx, c, name)
 	if err != nil {
 		return written{}, err
@@ -50,11 +49,8 @@ func readAll(ctx context.Context, c *client.Client, name string, together int, o
 	parts := make([]written, len(shards))
 	begun := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
-	if together > 0 {
-		group.SetLimit(together)
-	}
 	for i, shard := range shards {
-		group.Go(func() error { return readShard(ctx, c, name, shard, &parts[i], opts) })
+		group.Go(func() error { return readShard(ctx, c, name, shard, &parts[i]) })
 	}
 	if err := group.Wait(); err != nil {
 		return written{}, fmt.Errorf("read %s: %w", name, err)
@@ -67,7 +63,7 @@ func readAll(ctx context.Context, c *client.Client, name string, together int, o
 	return all, nil
 }
 
-func readShard(ctx context.Context, c *client.Client, name, shard string, into *written, opts []client.SubscribeOption) error {
+func readShard(ctx context.Context, c *client.Client, name, shard string, into *written) error {
 	err := subscribe(ctx, c, name, shard, client.Horizon(), func(b *client.Batch) error {
 		for r := range b.Records() {
 			into.records++
@@ -78,7 +74,7 @@ func readShard(ctx context.Context, c *client.Client, name, shard string, into *
 			return errEnough
 		}
 		return nil
-	}, opts...)
+	})
 	if errors.Is(err, errEnough) {
 		return nil
 	}
@@ -87,10 +83,8 @@ func readShard(ctx context.Context, c *client.Client, name, shard string, into *
 
 // subscribe calls with every batch of a shard until that fails. Batches may be
 // empty while nothing new comes.
-func subscribe(ctx context.Context, c *client.Client, name, shard string, from client.From,
-	take func(*client.Batch) error, opts ...client.SubscribeOption,
-) error {
-	sub, err := c.Subscribe(ctx, name, shard, from, append(opts, client.WithIdle())...)
+func subscribe(ctx context.Context, c *client.Client, name, shard string, from client.From, take func(*client.Batch) error) error {
+	sub, err := c.Subscribe(ctx, name, shard, from, client.WithIdle())
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/runnel-io/runnel/client"
@@ -81,16 +77,10 @@ func (b *bench) memory(n *node, scenario string) {
 
 func size(w written) string { return fmt.Sprintf("%.1f GB in %s", float64(w.bytes)/1e9, took(w.took)) }
 
-// load runs a load, tells how it goes and takes profiles of the node in the
-// middle of it.
+// load runs a load and tells how it goes.
 func (b *bench) load(ctx context.Context, n *node, name string, l *load) (written, *delays, error) {
-	var profiling sync.WaitGroup
-	defer profiling.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if b.profiles != "" {
-		profiling.Go(func() { b.profile(ctx, n, name, l.duration) })
-	}
+	stop := b.profile(ctx, n, name)
+	defer stop()
 	var before written
 	l.report = func(w written, _ time.Time) {
 		rate := float64(w.records-before.records) / (w.took - before.took).Seconds()
@@ -105,42 +95,16 @@ func (b *bench) load(ctx context.Context, n *node, name string, l *load) (writte
 	return put, waits, err
 }
 
-// profile takes a CPU profile over most of the load, and one of the heap.
-// Profiles are for people: without them the figures stand all the same.
-func (b *bench) profile(ctx context.Context, n *node, name string, load time.Duration) {
-	whole := max(1, int(load.Seconds()*0.6))
-	for file, query := range map[string]string{
-		name + ".cpu.pprof":    fmt.Sprintf("profile?seconds=%d", whole),
-		name + ".mutex.pprof":  "mutex",
-		name + ".allocs.pprof": "allocs",
-		name + ".heap.pprof":   "heap",
-	} {
-		if err := n.fetch(ctx, "/debug/pprof/"+query, filepath.Join(b.profiles, file)); err != nil && ctx.Err() == nil {
-			b.sayf("  no profile: %v", err)
-		}
+// readBack reads a whole stream with a reader on every shard, and checks it
+// against what was put.
+func (b *bench) readBack(ctx context.Context, n *node, name string, c *client.Client, put written) (written, error) {
+	stop := b.profile(ctx, n, name)
+	defer stop()
+	read, err := readAll(ctx, c, streamName)
+	if err == nil {
+		err = same(put, read)
 	}
-}
-
-// fetch copies what the admin address serves to a file.
-func (n *node) fetch(ctx context.Context, path, file string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.admin+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, resp.Status)
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	_, err = f.ReadFrom(resp.Body)
-	return errors.Join(err, f.Close())
+	return read, err
 }
 
 // runRead reads back what batch left, after a restart and with the kernel's
@@ -159,11 +123,8 @@ func runRead(ctx context.Context, b *bench) error {
 		}
 		defer func() { _ = c.Close() }()
 		b.sayf("  ready after %s", took(n.ready))
-		read, err := readAll(ctx, c, streamName, 0, client.WithCredit(client.DefaultCredit))
+		read, err := b.readBack(ctx, n, "read", c, b.batchData)
 		if err != nil {
-			return err
-		}
-		if err := same(b.batchData, read); err != nil {
 			return err
 		}
 		rate := float64(read.bytes) / read.took.Seconds()

@@ -93,7 +93,7 @@ func (b *bench) checkStreams(ctx context.Context, n *node) error {
 	}
 	defer func() { _ = c.Close() }()
 	for i := 0; i < manyStreams; i += manyStreams / 10 {
-		read, err := readAll(ctx, c, oneOfMany(i), 0)
+		read, err := readAll(ctx, c, oneOfMany(i))
 		if err != nil {
 			return err
 		}
