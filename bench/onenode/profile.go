@@ -14,7 +14,8 @@ const profileSeconds = 5
 
 // profile takes profiles of the node, if they are wanted: of the CPU over the
 // first seconds, and then of the heap. The load must last longer than that; what
-// it returns ends it. Profiles are for people: figures stand without them.
+// it returns ends it and keeps the node's metrics. Profiles are for people: figures
+// stand without them.
 func (b *bench) profile(ctx context.Context, n *node, name string) (stop func()) {
 	if b.profiles == "" {
 		return func() {}
@@ -32,6 +33,10 @@ func (b *bench) profile(ctx context.Context, n *node, name string) (stop func())
 		}
 	})
 	return func() {
+		file := filepath.Join(b.profiles, name+".metrics")
+		if err := n.fetch(ctx, "/metrics", file); err != nil && ctx.Err() == nil {
+			b.sayf("  no metrics: %v", err)
+		}
 		cancel()
 		taking.Wait()
 	}
