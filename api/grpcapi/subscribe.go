@@ -237,8 +237,11 @@ func (p *pusher[S]) sendAll(ctx context.Context, m *pushed) (lags bool, err erro
 		p.credit.use(bytes)
 		p.at = blocks[n-1].Last + 1
 		behind, l := m.MillisBehind, m.loan
+		if n < len(blocks) || m.Ended { // more follows: nobody is to think that this was all
+			behind = max(1, behind)
+		}
 		if n < len(blocks) {
-			behind, l = max(1, behind), nil // the last message has the loan
+			l = nil // the last message has the loan
 		} else {
 			p.at = max(p.at, m.Next)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -253,9 +254,10 @@ func TestTailFollowsChildren(t *testing.T) {
 	must(t, "one\n", "put", "s", "--partition-key", "k")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	r, w := io.Pipe()
+	errs := &locked{}
 	ended := make(chan int, 1)
 	go func() {
-		code := run(ctx, []string{"tail", "s", "--from", "horizon"}, stdio{strings.NewReader(""), w, io.Discard})
+		code := run(ctx, []string{"tail", "s", "--from", "horizon"}, stdio{strings.NewReader(""), w, errs})
 		w.Close()
 		ended <- code
 	}()
@@ -273,8 +275,8 @@ func TestTailFollowsChildren(t *testing.T) {
 	must(t, "", "stream", "reshard", "s", "--shards", "1")
 	must(t, "three\n", "put", "s", "--partition-key", "k")
 	next("three")
-	cancel(errors.New("interrupt"))
+	cancel(&interrupted{os.Interrupt})
 	if code := <-ended; code != exitInterrupted {
-		t.Errorf("tail ended with code %d", code)
+		t.Errorf("tail ended with code %d: %s", code, errs)
 	}
 }
