@@ -3,14 +3,17 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/runnel-io/runnel/storage/faultfs"
 )
 
 const damageRows = 200
@@ -64,7 +67,9 @@ func TestFlippedBits(t *testing.T) {
 				for range min(size, 8) {
 					at, bit := rng.Int64N(size), byte(1)<<rng.IntN(8)
 					damaged := keepAll(fs)
-					flip(t, damaged, "data/"+name, at, bit)
+					if err := faultfs.Flip(damaged, "data/"+name, at, bit); err != nil {
+						t.Fatal(err)
+					}
 					flips++
 					if noticed(t, damaged, clean, fmt.Sprintf("%s byte %d", name, at)) {
 						found++
@@ -81,34 +86,11 @@ func TestFlippedBits(t *testing.T) {
 
 func fileSize(t *testing.T, fs FS, path string) int64 {
 	t.Helper()
-	info, err := fs.Stat(path)
+	size, err := faultfs.Size(fs, path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.IsDir() {
-		return 0
-	}
-	return info.Size()
-}
-
-func flip(t *testing.T, fs FS, path string, at int64, bit byte) {
-	t.Helper()
-	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 1)
-	_, err = f.ReadAt(b, at)
-	if err != nil && !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-	b[0] ^= bit
-	if _, err := f.WriteAt(b, at); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
+	return size
 }
 
 // noticed reads everything and fails the test if something is wrong or
@@ -147,6 +129,37 @@ func noticed(t *testing.T, fs FS, clean bool, where string) bool {
 	return missing >= 0
 }
 
+// TestMissingFiles takes files away or cuts their ends off, one by one. The
+// store says so, or holds all that was written; only the newest log of a killed
+// process takes its rows along, which raftlog's marks notice.
+func TestMissingFiles(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		fs := written(t, clean)
+		names, err := fs.List("data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, newest := 0, slices.Max(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.HasPrefix(n, "MANIFEST") }))
+		for _, name := range names {
+			path := "data/" + name
+			removed, cut := keepAll(fs), keepAll(fs)
+			if err := errors.Join(removed.Remove(path), faultfs.Cut(cut, path, fileSize(t, fs, path)/2)); err != nil {
+				t.Fatal(err)
+			}
+			// Nothing else holds what is in the newest log and the small file.
+			mayMiss := strings.HasSuffix(name, ".log") || name == "small"
+			for how, damaged := range map[string]FS{"without": removed, "half of": cut} {
+				if noticed(t, damaged, clean && !mayMiss, how+" "+name) {
+					found++
+				} else if strings.HasSuffix(name, ".sst") || name == newest {
+					t.Errorf("%s %s: not noticed", how, name)
+				}
+			}
+		}
+		t.Logf("clean=%v: %d of %d were noticed", clean, found, 2*len(names))
+	}
+}
+
 // TestFailedSync lets one fsync fail: the commit must not succeed, nor any
 // later one, and the node is told once.
 func TestFailedSync(t *testing.T) {
@@ -179,6 +192,7 @@ func TestFailedSync(t *testing.T) {
 			t.Fatal("a commit whose fsync failed was acknowledged")
 		}
 	}
+	<-s.Failed()
 	failing.Store(false)
 	b := s.NewBatch()
 	defer b.Close()
@@ -195,5 +209,34 @@ func TestFailedSync(t *testing.T) {
 			t.Error("the commit whose fsync failed was acknowledged later")
 		}
 	default:
+	}
+}
+
+// TestNoSpace wants a full disk to be told as one, at the start and in the log.
+func TestNoSpace(t *testing.T) {
+	var full atomic.Bool
+	full.Store(true)
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		writes := op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite
+		if full.Load() && writes && !strings.HasSuffix(op.Path, "LOCK") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	if _, err := Open(Config{Dir: "data", FS: fs}); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("opening on a full disk: %v", err)
+	}
+	full.Store(false)
+	told := make(chan error, 1)
+	s := open(t, Config{Dir: "data", FS: fs, OnFatal: func(err error) { told <- err }})
+	set(t, s, true, "a", "1")
+	full.Store(true)
+	go func() { // does not return
+		b := s.NewBatch()
+		b.Set([]byte("b"), make([]byte, 64<<10))
+		_ = b.Commit(true)
+	}()
+	if err := <-told; !errors.Is(err, ErrDiskFull) {
+		t.Errorf("a log that can not be written: %v", err)
 	}
 }

@@ -49,9 +49,8 @@ func (e *events) listener() *pebble.EventListener {
 		BackgroundError: e.backgroundError,
 		DataCorruption:  e.corruption,
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { e.log.Warn("writes wait for the disk", "reason", i.Reason) },
-		FlushEnd:        func(pebble.FlushInfo) { e.store.sealManifest() },
-		CompactionEnd:   func(pebble.CompactionInfo) { e.store.sealManifest() },
-		TableIngested:   func(pebble.TableIngestInfo) { e.store.sealManifest() },
+		FlushEnd:        func(i pebble.FlushInfo) { e.store.sealManifest(i.Err) },
+		CompactionEnd:   func(i pebble.CompactionInfo) { e.store.sealManifest(i.Err) },
 	}
 }
 

@@ -56,35 +56,35 @@ func (s *Store) checkManifest(desc *pebble.DBDesc) error {
 	if current != name {
 		size = 0 // a crash came between the list's replacement and its seal
 	}
-	return s.walkManifest(fs.PathJoin(s.cfg.Dir, current), size)
-}
-
-// walkManifest reads every record of the list and wants those before sealed to
-// be intact.
-func (s *Store) walkManifest(path string, sealed int64) error {
-	f, err := s.cfg.FS.Open(path)
+	path := fs.PathJoin(s.cfg.Dir, current)
+	good, end, err := walkManifest(fs, path)
 	if err != nil {
 		return &CorruptionError{Path: path, Cause: err}
 	}
+	if good < size {
+		return &CorruptionError{Path: path, Cause: fmt.Errorf("the list of tables is intact up to byte %d of %d: %w", good, size, end)}
+	}
+	return nil
+}
+
+// walkManifest reads the list up to the first record that is not intact; end is
+// what came in its place.
+func walkManifest(fs FS, path string) (good int64, end, err error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return 0, nil, err
+	}
 	r := record.NewReader(f, 0)
-	good := int64(0)
 	for {
-		var rec io.Reader
-		if rec, err = r.Next(); err == nil {
+		rec, err := r.Next()
+		if err == nil {
 			_, err = io.Copy(io.Discard, rec)
 		}
 		if err != nil {
-			break
+			return good, err, f.Close()
 		}
 		good = r.Offset()
 	}
-	if closeErr := f.Close(); closeErr != nil {
-		return closeErr
-	}
-	if good < sealed {
-		return &CorruptionError{Path: path, Cause: fmt.Errorf("the list of tables is intact up to byte %d of %d: %w", good, sealed, err)}
-	}
-	return nil
 }
 
 // startSeal begins to seal, once Pebble is open.
@@ -93,39 +93,90 @@ func (s *Store) startSeal() error {
 	if err != nil {
 		return err
 	}
-	s.seal = &manifestSeal{mark: mark}
-	return s.setSeal(true)
+	s.seal.Store(&manifestSeal{mark: mark})
+	return s.sealWhole()
 }
 
-// sealManifest notes the list's length after an edit. Losing a seal weakens
-// the next check, so a failure is told, and writes go on.
-func (s *Store) sealManifest() {
-	if s.seal == nil || s.closed.Load() {
+// sealManifest notes the list's length after an edit that has not failed. It is
+// called while Pebble can not begin another one, so that the list is on disk up
+// to that length. Losing a seal weakens the next check, so a failure is told,
+// and writes go on.
+func (s *Store) sealManifest(failed error) {
+	if failed != nil || s.seal.Load() == nil || s.closed.Load() {
 		return
 	}
-	if err := s.setSeal(false); err != nil {
+	if err := s.setSeal(); err != nil {
 		s.cfg.Logger.Error("could not seal the list of tables", "error", err)
 	}
 }
 
-func (s *Store) setSeal(sync bool) error {
-	s.seal.mu.Lock()
-	defer s.seal.mu.Unlock()
+func (s *Store) setSeal() error {
+	seal := s.seal.Load()
+	seal.mu.Lock()
+	defer seal.mu.Unlock()
+	name, path, err := s.manifest()
+	if err != nil {
+		return err
+	}
+	info, err := s.cfg.FS.Stat(path)
+	if err != nil {
+		return err
+	}
+	return seal.mark.write(encodeSeal(name, info.Size()), false)
+}
+
+// sealWhole notes how far the list is intact, and returns when list and note
+// are on disk. An edit may be under way.
+func (s *Store) sealWhole() error {
+	seal := s.seal.Load()
+	seal.mu.Lock()
+	defer seal.mu.Unlock()
+	name, path, err := s.manifest()
+	if err != nil {
+		return err
+	}
+	good, _, err := walkManifest(s.cfg.FS, path)
+	if err != nil {
+		return err
+	}
+	if err := syncFile(s.cfg.FS, path); err != nil {
+		return err
+	}
+	return seal.mark.write(encodeSeal(name, good), true)
+}
+
+// manifest finds the list that is in force.
+func (s *Store) manifest() (name, path string, err error) {
 	desc, err := pebble.Peek(s.cfg.Dir, s.cfg.FS)
 	if err != nil {
-		return err
+		return "", "", err
 	}
-	info, err := s.cfg.FS.Stat(s.cfg.FS.PathJoin(s.cfg.Dir, s.cfg.FS.PathBase(desc.ManifestFilename)))
+	name = s.cfg.FS.PathBase(desc.ManifestFilename)
+	return name, s.cfg.FS.PathJoin(s.cfg.Dir, name), nil
+}
+
+func syncFile(fs FS, path string) error {
+	if noSync {
+		return nil
+	}
+	f, err := fs.Open(path)
 	if err != nil {
 		return err
 	}
-	return s.seal.mark.write(encodeSeal(s.cfg.FS.PathBase(desc.ManifestFilename), info.Size()), sync)
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // stopSeal runs after Pebble has closed, when the list is final.
 func (s *Store) stopSeal() error {
-	if s.seal == nil {
+	if s.seal.Load() == nil {
 		return nil
 	}
-	return errors.Join(s.setSeal(true), s.seal.mark.Close())
+	return errors.Join(s.sealWhole(), s.closeSeal())
+}
+
+func (s *Store) closeSeal() error {
+	if seal := s.seal.Load(); seal != nil {
+		return seal.mark.Close()
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ const (
 // Mark is a small value that is overwritten often: a file with two slots, of
 // which the older is overwritten. A Set without sync costs one write to the
 // page cache; it survives kill -9, and a power cut leaves this value or an
-// earlier one. It belongs to one goroutine.
+// earlier one. It belongs to one goroutine, but for Sync.
 type Mark struct {
 	s    *Store
 	f    vfs.File
@@ -31,23 +32,23 @@ type Mark struct {
 	seq  uint64
 }
 
-// OpenMark opens the mark of this name, making it if there is none, and
-// returns its newest intact value; nil if it was never set. A slot that is
+// OpenMark opens the mark of this name, making it if there is none (unless the
+// store is for reading only), and returns its newest intact value; nil if it was never set. A slot that is
 // damaged is passed over for the other one, as after a torn write.
 func (s *Store) OpenMark(name string) (*Mark, []byte, error) {
-	path := s.cfg.FS.PathJoin(s.cfg.Dir, name)
-	value, seq, err := readMark(s.cfg.FS, path)
+	path := s.disk.PathJoin(s.cfg.Dir, name)
+	value, seq, err := readMark(s.disk, path)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, err
 	}
 	if s.cfg.ReadOnly {
 		return &Mark{s: s, name: name, seq: seq}, value, nil
 	}
-	f, err := s.cfg.FS.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	f, err := s.disk.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open mark %s: %w", name, err)
 	}
-	if err := syncDir(s.cfg.FS, s.cfg.Dir); err != nil {
+	if err := syncDir(s.disk, s.cfg.Dir); err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return &Mark{s: s, f: f, name: name, seq: seq}, value, nil
@@ -63,7 +64,8 @@ func readMark(fs FS, path string) (value []byte, seq uint64, err error) {
 			value, seq = v, n
 		}
 	}
-	if seq == 0 && len(b) > 0 {
+	// A power cut may leave zeros in the place of a first value.
+	if seq == 0 && len(bytes.Trim(b, "\x00")) > 0 {
 		return nil, 0, &CorruptionError{Path: path, Cause: errors.New("neither slot of the mark is intact")}
 	}
 	return value, seq, nil
@@ -116,15 +118,34 @@ func (m *Mark) write(value []byte, sync bool) error {
 	if _, err := m.f.WriteAt(slot, at); err != nil {
 		return err
 	}
-	if m.seq == 1 { // both slots exist from now on, the other one empty
-		if _, err := m.f.WriteAt(make([]byte, markSlot), markSlotBase); err != nil {
-			return err
-		}
-	}
-	if sync && !noSync {
-		return m.f.SyncData()
+	if sync {
+		return m.sync()
 	}
 	return nil
+}
+
+// Sync returns when the value is on disk; it may run beside a Set, whose value
+// may then be on disk or not.
+func (m *Mark) Sync() error {
+	if m.f == nil {
+		return ErrReadOnly
+	}
+	if err := m.s.Err(); err != nil {
+		return err
+	}
+	if err := m.sync(); err != nil {
+		err = fmt.Errorf("sync mark %s: %w", m.name, asDiskFull(err))
+		m.s.fatal(err)
+		return err
+	}
+	return nil
+}
+
+func (m *Mark) sync() error {
+	if noSync {
+		return nil
+	}
+	return m.f.SyncData()
 }
 
 // Close keeps the value.

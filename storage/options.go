@@ -3,11 +3,9 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/runnel-io/runnel/storage/key"
 )
@@ -62,9 +60,9 @@ func (s *Store) options() *pebble.Options {
 	return o
 }
 
-// makeDir makes dir and what is missing above it. The entry of a new directory
+// MakeDir makes dir and what is missing above it. The entry of a new directory
 // is durable only with its parent, so each parent of a new one is synced.
-func makeDir(fs FS, dir string) error {
+func MakeDir(fs FS, dir string) error {
 	made := []string{dir} // even if it is there: whoever made it may have died before the sync
 	for d := fs.PathDir(dir); d != fs.PathDir(d); d = fs.PathDir(d) {
 		if _, err := fs.Stat(d); !isNotExist(err) {
@@ -92,17 +90,4 @@ func syncDir(fs FS, dir string) error {
 		return fmt.Errorf("sync %s: %w", dir, err)
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// lockDir takes the lock that keeps a second process out. It is the kernel's
-// and ends with the process.
-func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
-	lock, err := pebble.LockDirectory(dir, fs)
-	if err == nil {
-		return lock, nil
-	}
-	if isLocked(err) || strings.Contains(err.Error(), "lock held by current process") {
-		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
-	}
-	return nil, fmt.Errorf("lock %s: %w", dir, err)
 }

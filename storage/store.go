@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,7 +65,8 @@ type Config struct {
 	BlockCacheBytes int64 // 32 MiB
 	ReserveBytes    int64 // free bytes below which writes are refused; 0 = max(5 %, what flushes and compactions may need)
 
-	// ReadOnly changes nothing in the directory but takes its lock.
+	// ReadOnly changes nothing in the directory. Its lock is shared with other
+	// readers.
 	ReadOnly bool
 
 	// OnFatal is called at most once, when the store can no longer promise
@@ -107,15 +109,17 @@ func (c Config) withDefaults() Config {
 // Store is an open store.
 type Store struct {
 	cfg     Config
+	disk    FS // below the watch over slow operations
 	db      *pebble.DB
 	lock    *pebble.Lock
-	seal    *manifestSeal
+	seal    atomic.Pointer[manifestSeal]
 	reserve reserve
 	events  *events
 	watched io.Closer // ends the watch over slow operations
 
 	failed  atomic.Pointer[error] // the first fatal error
 	failing sync.Once
+	gone    chan struct{} // closed with the first fatal error
 	closed  atomic.Bool
 }
 
@@ -123,37 +127,42 @@ type Store struct {
 // ErrLocked if another process has it and ErrCorrupt if damage was found.
 func Open(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg}
+	if cfg.ReadOnly {
+		cfg.FS = readOnlyFS{cfg.FS}
+		if _, err := cfg.FS.Stat(cfg.Dir); isNotExist(err) {
+			return nil, fmt.Errorf("%w: no directory %s", ErrNotFound, cfg.Dir)
+		}
+	}
+	s := &Store{cfg: cfg, disk: cfg.FS, gone: make(chan struct{})}
 	s.reserve.store = s
 	s.events = newEvents(s)
 	s.cfg.FS, s.watched = vfs.WithDiskHealthChecks(cfg.FS, slowAfter, nil, s.events.slow)
-	cfg.FS = s.cfg.FS
 	if !cfg.ReadOnly {
-		if err := makeDir(cfg.FS, cfg.Dir); err != nil {
-			return nil, errors.Join(err, s.watched.Close())
+		if err := MakeDir(s.disk, cfg.Dir); err != nil {
+			return nil, errors.Join(asDiskFull(err), s.watched.Close())
 		}
 	}
-	lock, err := lockDir(cfg.FS, cfg.Dir)
+	lock, err := lockDir(s.disk, cfg.Dir)
 	if err != nil {
-		return nil, errors.Join(err, s.watched.Close())
+		return nil, errors.Join(asDiskFull(err), s.watched.Close())
 	}
 	s.lock = lock
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, lock.Close(), s.watched.Close())
+		return nil, errors.Join(asDiskFull(err), lock.Close(), s.watched.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) open() (err error) {
+func (s *Store) open() error {
 	desc, err := pebble.Peek(s.cfg.Dir, s.cfg.FS)
 	if err != nil {
 		return fmt.Errorf("look into %s: %w", s.cfg.Dir, err)
 	}
-	if !desc.Exists && s.cfg.ReadOnly {
-		return fmt.Errorf("%w: %s holds no store", ErrNotFound, s.cfg.Dir)
-	}
 	if err := s.checkManifest(desc); err != nil {
 		return err
+	}
+	if !desc.Exists && s.cfg.ReadOnly {
+		return fmt.Errorf("%w: %s holds no store", ErrNotFound, s.cfg.Dir)
 	}
 	if !desc.Exists {
 		// The first log of a fresh store is written in a format in which a
@@ -169,12 +178,15 @@ func (s *Store) open() (err error) {
 	}
 	s.db, err = pebble.Open(s.cfg.Dir, s.options())
 	if err != nil {
-		return fmt.Errorf("open the store in %s: %w", s.cfg.Dir, named(err))
+		return fmt.Errorf("open the store in %s: %w", s.cfg.Dir, namedAtOpen(err))
 	}
 	if s.cfg.ReadOnly {
 		return nil
 	}
-	return s.startSeal()
+	if err := s.startSeal(); err != nil {
+		return fmt.Errorf("seal the list of tables: %w", errors.Join(err, s.db.Close(), s.closeSeal()))
+	}
+	return nil
 }
 
 // named makes damage that Pebble found matchable.
@@ -183,6 +195,15 @@ func named(err error) error {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
+}
+
+// namedAtOpen knows two more: a table that is missing, or shorter or longer than
+// the list of tables says. Pebble gives them no type.
+func namedAtOpen(err error) error {
+	if isNotExist(err) || err != nil && strings.Contains(err.Error(), "object size mismatch") {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return named(err)
 }
 
 // Err is the fatal error after which the store accepts no writes, or nil.
@@ -196,10 +217,15 @@ func (s *Store) Err() error {
 	return nil
 }
 
+// Failed is closed with the first fatal error. A commit that was under way may
+// never return.
+func (s *Store) Failed() <-chan struct{} { return s.gone }
+
 // fatal stops all writes and tells the node, once.
 func (s *Store) fatal(err error) {
 	s.failing.Do(func() {
 		s.failed.Store(&err)
+		close(s.gone)
 		s.cfg.Logger.Error("the store failed; the process must end", "dir", s.cfg.Dir, "error", err)
 		if s.cfg.OnFatal != nil {
 			s.cfg.OnFatal(err)

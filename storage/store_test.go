@@ -6,6 +6,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/runnel-io/runnel/storage/faultfs"
 )
 
 func open(t *testing.T, cfg Config) *Store {
@@ -53,6 +57,7 @@ func read(t *testing.T, r Reader, key string) (string, bool) {
 }
 
 func TestRowsBatchesAndSnapshots(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	s := open(t, Config{Dir: t.TempDir()})
 	defer mustClose(t, s)
 	set(t, s, true, "a", "1", "b", "2", "c", "3")
@@ -159,60 +164,76 @@ func TestReserve(t *testing.T) {
 // TestPowerCuts cuts the power after random numbers of synced commits, loses a
 // random part of what was not synced, and wants every synced batch back whole.
 func TestPowerCuts(t *testing.T) {
-	const cuts = 60
-	rng := rand.New(rand.NewPCG(1, 2))
-	fs := NewCrashableMem()
-	synced := 0
-	for range cuts {
-		s := open(t, Config{Dir: "data", FS: fs, MemtableBytes: 256 << 10})
-		for i := range synced {
-			for _, half := range []string{"x", "y"} {
-				if _, ok := read(t, s, fmt.Sprint(half, i)); !ok {
-					t.Fatalf("row %s%d of %d is lost", half, i, synced)
-				}
-			}
-		}
-		value := string(make([]byte, 10_000))
-		for range rng.IntN(20) {
-			set(t, s, true, fmt.Sprint("x", synced), value, fmt.Sprint("y", synced), value)
-			synced++
-		}
-		set(t, s, false, "unsynced", value)
-		crashed := fs.CrashClone(CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
-		if rng.IntN(2) == 0 {
-			mustClose(t, s) // what the dead process still does must not matter
-		}
-		fs = crashed
+	cuts, synced, err := powerCuts(60, func(fs FS) FS { return fs })
+	if err != nil {
+		t.Fatal(err)
 	}
 	if synced < cuts {
 		t.Errorf("only %d batches were written", synced)
 	}
 }
 
-func TestMark(t *testing.T) {
+// TestPowerCutsNoticeALie proves that TestPowerCuts would notice a sync that was
+// left out.
+func TestPowerCutsNoticeALie(t *testing.T) {
+	cuts, _, err := powerCuts(60, faultfs.DropSyncs)
+	if err == nil {
+		t.Fatal("a disk that syncs nothing has passed")
+	}
+	t.Logf("noticed at cut %d: %v", cuts, err)
+}
+
+func powerCuts(cuts int, disk func(FS) FS) (done, synced int, err error) {
+	rng := rand.New(rand.NewPCG(1, 2))
 	fs := NewCrashableMem()
-	s := open(t, Config{Dir: "data", FS: fs})
-	m, v, err := s.OpenMark("m")
-	if err != nil || v != nil {
-		t.Fatalf("a new mark has %q, %v", v, err)
-	}
-	for i := range 5 {
-		if err := m.Set(fmt.Append(nil, i), i%2 == 0); err != nil {
-			t.Fatal(err)
+	for done = range cuts {
+		next, n, err := untilCut(fs, disk(fs), rng, synced)
+		if err != nil {
+			return done, synced, err
 		}
-		_, v, err := s.OpenMark("m")
-		if err != nil || string(v) != fmt.Sprint(i) {
-			t.Fatalf("mark has %q, %v, want %d", v, err, i)
+		fs, synced = next, n
+	}
+	return cuts, synced, nil
+}
+
+// untilCut checks what survived, writes more, and cuts the power.
+func untilCut(below *MemFS, disk FS, rng *rand.Rand, synced int) (*MemFS, int, error) {
+	s, err := Open(Config{Dir: "data", FS: disk, MemtableBytes: 256 << 10})
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range synced {
+		for _, half := range []string{"x", "y"} {
+			_, c, err := s.Get(fmt.Append(nil, half, i))
+			if err != nil {
+				return nil, 0, errors.Join(fmt.Errorf("row %s%d of %d: %w", half, i, synced, err), s.Close())
+			}
+			_ = c.Close()
 		}
 	}
-	crashed := fs.CrashClone(CrashCloneCfg{})
-	s = open(t, Config{Dir: "data", FS: crashed})
-	if _, v, err = s.OpenMark("m"); err != nil || string(v) != "4" {
-		t.Errorf("after a power cut the synced mark has %q, %v", v, err)
+	value := make([]byte, 10_000)
+	put := func(sync bool, keys ...string) error {
+		b := s.NewBatch()
+		defer b.Close()
+		for _, k := range keys {
+			b.Set([]byte(k), value)
+		}
+		return b.Commit(sync)
 	}
-	if err := m.Set(make([]byte, MaxMarkBytes+1), false); err == nil {
-		t.Error("a mark that is too large was accepted")
+	for range rng.IntN(20) {
+		if err := put(true, fmt.Sprint("x", synced), fmt.Sprint("y", synced)); err != nil {
+			return nil, 0, err
+		}
+		synced++
 	}
+	if err := put(false, "unsynced"); err != nil {
+		return nil, 0, err
+	}
+	crashed := below.CrashClone(CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+	if rng.IntN(2) == 0 {
+		err = s.Close() // what the dead process still does must not matter
+	}
+	return crashed, synced, err
 }
 
 func TestSmallFile(t *testing.T) {
