@@ -21,11 +21,17 @@ type call struct {
 	answer  shardlog.Answer
 	err     error
 
+	queued    bool          // in the queue, perhaps with pieces in flight already
+	touched   bool          // part of it was proposed
 	abandoned bool          // the caller has gone
 	encoding  bool          // the proposer reads the records
 	released  chan struct{} // closed when it no longer does, for a caller that wants to go
+	answered  bool
 	done      chan struct{} // closed when answered
 }
+
+// forget lets go of the records, so that none is left to take.
+func (k *call) forget() { k.batches, k.batch = nil, 0 }
 
 // taken tells whether all records have been taken or refused.
 func (k *call) taken() bool { return k.batch == len(k.batches) }
@@ -60,7 +66,10 @@ func (c *Coalescer) Append(ctx context.Context, batches []Batch) ([]Result, erro
 	case <-k.done:
 		return k.results, k.err
 	case <-ctx.Done():
-		return c.abandon(k)
+		if err := c.abandon(k); err != nil {
+			return nil, err
+		}
+		return k.results, k.err
 	}
 }
 
@@ -79,8 +88,10 @@ func (c *Coalescer) Do(ctx context.Context, command shardlog.Command) (shardlog.
 	case <-k.done:
 		return k.answer, k.err
 	case <-ctx.Done():
-		_, err := c.abandon(k)
-		return k.answer, err
+		if err := c.abandon(k); err != nil {
+			return shardlog.Answer{}, err
+		}
+		return k.answer, k.err
 	}
 }
 
@@ -100,36 +111,36 @@ func (c *Coalescer) enqueue(k *call) error {
 	return nil
 }
 
-// abandon ends a call whose context has ended. It returns only when nobody
-// reads the records any more.
-func (c *Coalescer) abandon(k *call) ([]Result, error) {
+// abandon ends a call whose context has ended, and tells what may have become
+// of it; nil means that it was answered meanwhile. When it returns nobody reads
+// the caller's records any more.
+func (c *Coalescer) abandon(k *call) error {
 	c.mu.Lock()
-	select {
-	case <-k.done: // answered meanwhile
+	if k.answered {
 		c.mu.Unlock()
-		return k.results, k.err
-	default:
+		return nil
 	}
 	k.abandoned = true
-	untouched := k.pieces == 0 && !k.encoding && k.batch == 0 && k.record == 0
-	if k.command != nil {
-		untouched = k.pieces == 0
+	err := errUnknown
+	if !k.touched {
+		err = errCancelled
 	}
-	encoding := k.encoding
-	if encoding && k.released == nil {
-		k.released = make(chan struct{})
+	var released chan struct{}
+	if k.encoding {
+		released = make(chan struct{})
+		k.released = released
+	} else {
+		k.forget()
 	}
 	c.mu.Unlock()
-	if encoding {
-		<-k.released
+	if released != nil {
+		<-released
 	}
-	if untouched {
-		return nil, errCancelled
-	}
-	return nil, errUnknown
+	return err
 }
 
-// refuse answers what is left of a call with an error. Under the lock.
+// refuse answers what is left of a call, which is out of the queue, with an
+// error. Under the lock.
 func (c *Coalescer) refuse(k *call, why error) {
 	if k.command != nil {
 		k.err = why
@@ -148,10 +159,23 @@ func (c *Coalescer) refuse(k *call, why error) {
 // refused tells why an earlier record of the batch was refused. The later ones
 // then are too: whoever sends them again sends them in order.
 func (k *call) refused() error {
-	if n := len(k.results[k.batch].Spans); n > 0 {
-		return k.results[k.batch].Spans[n-1].Err
+	for _, s := range k.results[k.batch].Spans {
+		if s.Err != nil {
+			return s.Err
+		}
 	}
 	return nil
+}
+
+// take notes that the next n records of the batch are on their way, and
+// returns the place of their span: the answers come later, and spans are in the
+// order of the records.
+func (k *call) take(n int) piece {
+	spans := &k.results[k.batch].Spans
+	*spans = append(*spans, Span{Count: n})
+	k.pieces++
+	k.touched = true
+	return piece{call: k, batch: k.batch, span: len(*spans) - 1, count: n}
 }
 
 // refuseBatch answers the next n records, to the end of the batch, with an error.
@@ -173,7 +197,8 @@ func (k *call) skipEmpty() {
 // answer wakes the caller. Under the lock.
 func (c *Coalescer) answer(k *call) {
 	c.bytes -= k.bytes
-	k.batches = nil
+	k.forget()
+	k.answered = true
 	close(k.done)
 }
 
@@ -198,11 +223,13 @@ func (q *queue) push(k *call) {
 		clear(q.calls[n:])
 		q.calls, q.head = q.calls[:n], 0
 	}
+	k.queued = true
 	q.calls = append(q.calls, k)
 }
 
 func (q *queue) pop() *call {
 	k := q.calls[q.head]
+	k.queued = false
 	q.calls[q.head] = nil
 	q.head++
 	if q.empty() {

@@ -287,6 +287,7 @@ func (c *Coalescer) step() bool {
 	case head.command != nil && c.inFlight < c.cfg.InFlight+maxControls:
 		c.queue.pop()
 		head.pieces++
+		head.touched = true
 		c.inFlight++
 		c.controls++
 		c.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 type piece struct {
 	call  *call
 	batch int
+	span  int // place in the batch's result
 	count int
 }
 
@@ -163,8 +164,7 @@ func (fl *filler) take(k *call, at, n int) {
 		fl.size += size + stream.BlockRecordOverhead
 	}
 	fl.f.records += n
-	blk.pieces = append(blk.pieces, piece{k, k.batch, n})
-	k.pieces++
+	blk.pieces = append(blk.pieces, k.take(n))
 	if !k.encoding {
 		k.encoding = true
 		fl.f.calls = append(fl.f.calls, k)
@@ -194,9 +194,9 @@ func (c *Coalescer) release(f *flight) {
 	defer c.mu.Unlock()
 	for _, k := range f.calls {
 		k.encoding = false
-		if k.released != nil {
+		if k.abandoned {
 			close(k.released)
-			k.released = nil
+			k.forget()
 		}
 	}
 	f.calls = nil

@@ -81,9 +81,8 @@ func (c *Coalescer) finishAppend(f *flight, result any, err error) {
 
 func (c *Coalescer) finishPiece(p piece, span Span) {
 	k := p.call
-	spans := &k.results[p.batch].Spans
-	*spans = append(*spans, span)
-	if k.pieces--; k.pieces == 0 && k.taken() {
+	k.results[p.batch].Spans[p.span] = span
+	if k.pieces--; k.pieces == 0 && !k.queued {
 		c.answer(k)
 	}
 }
