@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -78,6 +79,15 @@ func (t Truncation) withDefaults() Truncation {
 		t.Interval = 5 * time.Second
 	}
 	return t
+}
+
+// logFile is the file that holds the log of a group, "" if Store does.
+func (c Config) logFile(id GroupID) string {
+	ownDisk := c.FS == nil || c.FS == storage.OSFS()
+	if id != MetadataGroup || c.MetaLogDir == "" || !ownDisk {
+		return ""
+	}
+	return filepath.Join(c.MetaLogDir, "raft.db")
 }
 
 func (c Config) validate() error {

@@ -257,3 +257,11 @@ func (g *Group) Applied() uint64 {
 	}
 	return g.fsm.applied()
 }
+
+// stuck is how long the log's write under way has lasted.
+func (g *Group) stuck() time.Duration {
+	if g.logs == nil {
+		return 0
+	}
+	return g.logs.Stuck()
+}

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -20,13 +20,18 @@ import (
 type Host struct {
 	cfg    Config
 	failed atomic.Pointer[error] // why no log can be written any more
+	dead   chan struct{}         // closed after failed is set
+
+	unwatch sync.Once
+	stop    chan struct{}
+	watched chan struct{}
 
 	mu     sync.Mutex
 	groups map[GroupID]*Group
 	closed bool
 }
 
-// NewHost makes a host without groups.
+// NewHost makes a host without groups. It must be closed.
 func NewHost(cfg Config) (*Host, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("raft host: %w", err)
@@ -35,7 +40,12 @@ func NewHost(cfg Config) (*Host, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.Truncation = cfg.Truncation.withDefaults()
-	return &Host{cfg: cfg, groups: map[GroupID]*Group{}}, nil
+	h := &Host{
+		cfg: cfg, groups: map[GroupID]*Group{},
+		dead: make(chan struct{}), stop: make(chan struct{}), watched: make(chan struct{}),
+	}
+	go h.watch()
+	return h, nil
 }
 
 // reserve makes sure that a group is opened, or bootstrapped, once at a time.
@@ -86,6 +96,9 @@ func (h *Host) Open(id GroupID, sm StateMachine) (*Group, error) {
 	if h.settle(id, g) {
 		return nil, fmt.Errorf("open group %d: %w", id, errors.Join(ErrStopped, g.Close(context.Background())))
 	}
+	if h.failed.Load() != nil {
+		g.stop() // onFatal may not have seen it
+	}
 	return g, nil
 }
 
@@ -135,12 +148,34 @@ func (h *Host) logConfig(id GroupID, applied func() uint64) logstore.Config {
 	}
 }
 
-func (h *Host) logFile(id GroupID) string {
-	ownDisk := h.cfg.FS == nil || h.cfg.FS == storage.OSFS()
-	if id != MetadataGroup || h.cfg.MetaLogDir == "" || !ownDisk {
-		return ""
+func (h *Host) logFile(id GroupID) string { return h.cfg.logFile(id) }
+
+// stuckFatal is how long a write of a log may last. A disk that takes longer
+// will not come back, and the node's peers elect others meanwhile.
+const stuckFatal = 20 * time.Second
+
+// watch learns of a store that has failed while a write is under way, which
+// never returns then, and of writes that last too long.
+func (h *Host) watch() {
+	defer close(h.watched)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.stop:
+			return
+		case <-h.cfg.Store.Failed():
+			h.onFatal(h.cfg.Store.Err())
+			return
+		case <-tick.C:
+		}
+		for _, g := range h.running() {
+			if d := g.stuck(); d > stuckFatal {
+				h.onFatal(fmt.Errorf("a write to the log of group %d has lasted %v", g.id, d.Round(time.Second)))
+				return
+			}
+		}
 	}
-	return filepath.Join(h.cfg.MetaLogDir, "raft.db")
 }
 
 // onFatal stops all groups and tells the process to stop.
@@ -148,28 +183,43 @@ func (h *Host) onFatal(err error) {
 	if !h.failed.CompareAndSwap(nil, &err) {
 		return
 	}
+	close(h.dead)
 	h.cfg.Logger.Error("nothing can be written any more", "error", err)
 	if h.cfg.OnFatal != nil {
 		h.cfg.OnFatal(err)
 	}
+	for _, g := range h.running() {
+		g.nudge()
+		g.stop()
+	}
 }
 
-// Close closes all groups, as Group.Close does.
-func (h *Host) Close(ctx context.Context) error {
+// running are the groups that have been opened.
+func (h *Host) running() []*Group {
 	h.mu.Lock()
-	h.closed = true
+	defer h.mu.Unlock()
 	groups := make([]*Group, 0, len(h.groups))
 	for _, g := range h.groups {
 		if g != nil {
 			groups = append(groups, g)
 		}
 	}
+	return groups
+}
+
+// Close closes all groups, as Group.Close does.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
 	h.mu.Unlock()
+	groups := h.running()
 	errs := make([]error, len(groups))
 	var wg sync.WaitGroup
 	for i, g := range groups {
 		wg.Go(func() { errs[i] = g.Close(ctx) })
 	}
 	wg.Wait()
+	h.unwatch.Do(func() { close(h.stop) })
+	<-h.watched
 	return errors.Join(errs...)
 }

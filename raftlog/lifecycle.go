@@ -56,7 +56,7 @@ func (g *Group) open(sm StateMachine) error {
 	g.fsm.halt, g.fsm.fatal, g.fsm.watch = g.quarantine, h.onFatal, h.cfg.Observe.Applied
 	g.snaps = snapshot.NewStore(h.cfg.Store, g.id, applied, snap)
 
-	c := h.logConfig(g.id, g.fsm.applied)
+	c := h.logConfig(g.id, g.settled)
 	c.OnDamage = g.quarantine
 	if f := h.cfg.Observe.LogWritten; f != nil {
 		c.OnWritten = func(entries, bytes int, took time.Duration) { f(g.id, entries, bytes, took) }
@@ -64,7 +64,8 @@ func (g *Group) open(sm StateMachine) error {
 	if g.logs, err = logstore.Open(c); err != nil {
 		return err
 	}
-	if err := g.logs.Check(g.snaps.Latest().Index); err != nil {
+	latest := g.snaps.Latest()
+	if err := g.logs.Check(latest.Index, latest.Term); err != nil {
 		return err
 	}
 	if err := sm.Restore(h.cfg.Store); err != nil {
@@ -75,6 +76,10 @@ func (g *Group) open(sm StateMachine) error {
 	}
 	return g.start()
 }
+
+// settled is the index up to which the state machine needs no entry any more.
+// It may be ahead of what is applied by entries that are none of its business.
+func (g *Group) settled() uint64 { return max(g.fsm.applied(), g.snaps.Latest().Index) }
 
 // shorten cuts a log that has grown over many short runs, none of which came to
 // the library's own threshold.
@@ -100,13 +105,18 @@ func (g *Group) start() error {
 	}
 	r, err := newRaft(g.raftConfig(), g.fsm, g.logs, g.snaps, t)
 	if err != nil {
+		if p := g.host.failed.Load(); p != nil {
+			err = *p // it is not the group that is broken
+		}
 		return errors.Join(err, t.Close())
 	}
 	g.raft = r
 	r.RegisterObserver(raft.NewObserver(nil, false, g.observe))
 	g.logs.Run()
 	if elect != nil && g.alone() {
-		return elect()
+		if err := elect(); err != nil { // then it comes when no leader has been heard of for long
+			g.log.Warn("the election comes late", "error", err)
+		}
 	}
 	return nil
 }
@@ -118,11 +128,11 @@ func (g *Group) transport() (t guarded, elect func() error, err error) {
 		if err != nil {
 			return t, nil, err
 		}
-		t, err = guard(peers)
+		t, err = guard(peers, g.logs.Stuck)
 		return t, nil, err
 	}
 	l := newLoopback(g.host.cfg.NodeID)
-	t, err = guard(l)
+	t, err = guard(l, g.logs.Stuck)
 	return t, l.elect, err
 }
 
@@ -185,6 +195,9 @@ func (g *Group) teardown() {
 	if g.refusal() != nil {
 		wait = brokenPatience
 	}
+	if g.host.failed.Load() != nil {
+		g.follower.stop() // the library may not answer any more
+	}
 	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
@@ -192,16 +205,38 @@ func (g *Group) teardown() {
 	case <-g.hurry:
 	case <-late.C:
 	}
-	if g.raft != nil {
-		if err := g.raft.Shutdown().Error(); err != nil {
-			g.log.Warn("group did not stop well", "error", err)
-		}
-	}
+	err := g.shutdown()
 	g.follower.stop()
-	if g.logs != nil {
-		g.closeErr = g.logs.Close()
+	if err == nil && g.logs != nil {
+		err = g.logs.Close()
 	}
+	g.closeErr = err
 	g.nudge()
+}
+
+// shutdown stops the library. If the store has failed, it may be stuck in a
+// write that never returns: then it is left to the end of the process, and so
+// is the log.
+func (g *Group) shutdown() error {
+	if g.raft == nil {
+		return nil
+	}
+	down := make(chan struct{})
+	go func() {
+		defer close(down)
+		_ = g.raft.Shutdown().Error() // it has none
+	}()
+	select {
+	case <-down:
+		return nil
+	case <-g.host.dead:
+	}
+	select {
+	case <-down:
+		return nil
+	case <-time.After(brokenPatience):
+		return fmt.Errorf("the group hangs in a store that has failed: %w", g.refusal())
+	}
 }
 
 // Close stops the group: proposals under way are awaited as long as ctx

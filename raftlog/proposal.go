@@ -112,8 +112,9 @@ type follower struct {
 	work  *inflight
 	halt  func() error // why the group has halted
 
-	mu   sync.Mutex
-	open map[*Proposal]struct{}
+	mu      sync.Mutex
+	open    map[*Proposal]struct{}
+	stopped bool
 }
 
 type followed struct {
@@ -138,14 +139,27 @@ func newFollower(work *inflight, halt func() error) *follower {
 func (f *follower) follow(future raft.Future) *Proposal {
 	p := newProposal()
 	f.mu.Lock()
+	if f.stopped {
+		f.mu.Unlock()
+		f.work.done()
+		p.finish(nil, f.lost())
+		return p
+	}
 	f.open[p] = struct{}{}
 	f.mu.Unlock()
 	select {
 	case f.queue <- followed{p, future}:
-	case <-f.quit:
-		f.end(p, nil, fmt.Errorf("%w: the group has stopped", ErrUnknownOutcome))
+	case <-f.quit: // stop has seen it
 	}
 	return p
+}
+
+// lost is the outcome of what nobody follows any more.
+func (f *follower) lost() error {
+	if err := f.halt(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return fmt.Errorf("%w: the group has stopped", ErrUnknownOutcome)
 }
 
 func (f *follower) run() {
@@ -189,15 +203,21 @@ func (f *follower) end(p *Proposal, answer any, err error) {
 }
 
 // stop ends the following, and whatever the library has left without an answer.
+// It may be called again. If the library never answers what is awaited at the
+// moment, the goroutine that follows is lost: that happens only when the store
+// has failed.
 func (f *follower) stop() {
-	close(f.quit)
 	f.mu.Lock()
 	left := make([]*Proposal, 0, len(f.open))
 	for p := range f.open {
 		left = append(left, p)
 	}
+	if !f.stopped {
+		close(f.quit)
+	}
+	f.stopped = true
 	f.mu.Unlock()
 	for _, p := range left {
-		f.end(p, nil, fmt.Errorf("%w: the group has stopped", ErrUnknownOutcome))
+		f.end(p, nil, f.lost())
 	}
 }

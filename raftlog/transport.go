@@ -3,6 +3,8 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -11,6 +13,7 @@ import (
 type guarded struct {
 	raft.Transport
 	preVote raft.WithPreVote
+	stuck   func() time.Duration // how long the log's write under way has lasted
 }
 
 var (
@@ -19,12 +22,64 @@ var (
 	_ raft.WithClose   = guarded{}
 )
 
-func guard(t raft.Transport) (guarded, error) {
+func guard(t raft.Transport, stuck func() time.Duration) (guarded, error) {
 	p, ok := t.(raft.WithPreVote)
 	if !ok {
 		return guarded{}, errors.New("transport can not ask for pre-votes")
 	}
-	return guarded{Transport: t, preVote: p}, nil
+	return guarded{Transport: t, preVote: p, stuck: stuck}, nil
+}
+
+const (
+	// stuckSilent is how long a write of the log may last before the group falls
+	// silent. The goroutines that send go on while the one that writes hangs: a
+	// leader with a broken disk would keep its followers loyal for ever.
+	stuckSilent = 1200 * time.Millisecond
+	// maxAppendBytes bounds what goes into one message: the library counts
+	// entries only.
+	maxAppendBytes = 1 << 20
+)
+
+var errStuck = errors.New("the log's disk does not answer: nothing is sent")
+
+func (g guarded) maySend() error {
+	if g.stuck() > stuckSilent {
+		return errStuck
+	}
+	return nil
+}
+
+// AppendEntries sends as many of the entries as fit into one message, at least
+// one. The library goes on behind the last that is in the request when the call
+// returns, as long as it does not pipeline.
+func (g guarded) AppendEntries(id raft.ServerID, to raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if err := g.maySend(); err != nil {
+		return err
+	}
+	size := 0
+	for i, e := range args.Entries {
+		if size += len(e.Data) + len(e.Extensions); i > 0 && size > maxAppendBytes {
+			args.Entries = args.Entries[:i]
+			break
+		}
+	}
+	return g.Transport.AppendEntries(id, to, args, resp)
+}
+
+// RequestVote sends if the disk answers.
+func (g guarded) RequestVote(id raft.ServerID, to raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if err := g.maySend(); err != nil {
+		return err
+	}
+	return g.Transport.RequestVote(id, to, args, resp)
+}
+
+// InstallSnapshot sends if the disk answers.
+func (g guarded) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if err := g.maySend(); err != nil {
+		return err
+	}
+	return g.Transport.InstallSnapshot(id, to, args, resp, data)
 }
 
 // SetHeartbeatHandler does nothing: heartbeats come through Consumer, like
@@ -38,9 +93,12 @@ func (guarded) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.Ap
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
-// RequestPreVote passes on; without the method the library leaves pre-votes out
-// silently.
+// RequestPreVote sends if the disk answers; without the method the library
+// leaves pre-votes out silently.
 func (g guarded) RequestPreVote(id raft.ServerID, to raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if err := g.maySend(); err != nil {
+		return err
+	}
 	return g.preVote.RequestPreVote(id, to, args, resp)
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+
+	"github.com/runnel-io/runnel/storage"
 )
 
 // fileLog keeps a log in a file of its own, with raft-boltdb. That library
@@ -24,8 +26,9 @@ import (
 //     where the log begins and ends: whatever loses entries loses it, too,
 //   - term and vote are one value, and a file without it is damaged.
 type fileLog struct {
-	path string
-	db   *raftboltdb.BoltStore
+	path     string
+	readOnly bool
+	db       *raftboltdb.BoltStore
 
 	first, last uint64 // as in the tail
 
@@ -38,16 +41,18 @@ const tailIndex = math.MaxUint64
 
 var stableName = []byte("stable")
 
-func openBolt(path string) (*fileLog, error) {
-	if err := createBolt(path); err != nil {
-		return nil, fmt.Errorf("create %s: %w", path, err)
+// openBolt opens a file that exists.
+func openBolt(path string, readOnly bool) (*fileLog, error) {
+	err := checkPages(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, damaged("%s is missing", filepath.Base(path))
 	}
-	if err := checkPages(path); err != nil {
+	if err != nil {
 		return nil, damaged("%s: %w", filepath.Base(path), err)
 	}
-	f := &fileLog{path: path}
-	err := f.guard(func() (err error) {
-		f.db, err = openFile(path)
+	f := &fileLog{path: path, readOnly: readOnly}
+	err = f.guard(func() (err error) {
+		f.db, err = openFile(path, readOnly)
 		return err
 	})
 	if err != nil {
@@ -58,9 +63,9 @@ func openBolt(path string) (*fileLog, error) {
 
 // openFile opens the file without a free list on disk: it is made anew from the
 // pages in use, and can not be damaged.
-func openFile(path string) (*raftboltdb.BoltStore, error) {
+func openFile(path string, readOnly bool) (*raftboltdb.BoltStore, error) {
 	return raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
-		Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+		Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly,
 	}})
 }
 
@@ -71,14 +76,14 @@ func createBolt(path string) error {
 	if err == nil || !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := storage.MakeDir(storage.OSFS(), filepath.Dir(path)); err != nil {
 		return err
 	}
 	fresh := path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	db, err := openFile(fresh)
+	db, err := openFile(fresh, false)
 	if err != nil {
 		return err
 	}
@@ -148,29 +153,37 @@ func (f *fileLog) fetch(index uint64) (*raft.Log, error) {
 
 // load reads tail, term and vote, checks every entry, and finishes a cut that
 // was interrupted.
-func (f *fileLog) load() (first, last uint64, err error) {
+func (f *fileLog) load(each func(index, term uint64) error) error {
 	tail, err := f.fetch(tailIndex)
 	if errors.Is(err, raft.ErrLogNotFound) {
-		return 0, 0, damaged("%s has no tail", filepath.Base(f.path))
+		return damaged("%s has no tail", filepath.Base(f.path))
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("tail: %w", err)
+		return fmt.Errorf("tail: %w", err)
 	}
 	if len(tail.Data) != 16 {
-		return 0, 0, damaged("tail of %d bytes", len(tail.Data))
+		return damaged("tail of %d bytes", len(tail.Data))
 	}
 	f.first, f.last = binary.LittleEndian.Uint64(tail.Data), binary.LittleEndian.Uint64(tail.Data[8:])
 	if err := f.loadStable(); err != nil {
-		return 0, 0, err
+		return err
 	}
 	for i := f.first; i <= f.last && f.last != 0; i++ {
-		if _, err := f.fetch(i); errors.Is(err, raft.ErrLogNotFound) {
-			return 0, 0, damaged("log entry %d is missing", i)
-		} else if err != nil {
-			return 0, 0, err
+		l, err := f.fetch(i)
+		if errors.Is(err, raft.ErrLogNotFound) {
+			return damaged("log entry %d is missing", i)
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(i, l.Term); err != nil {
+			return err
 		}
 	}
-	return f.first, f.last, f.sweep()
+	if f.readOnly {
+		return nil
+	}
+	return f.sweep()
 }
 
 // sweep removes entries outside of what the tail says.

@@ -55,13 +55,14 @@ func cutStable(b []byte) (name string, rest []byte, ok bool) {
 	return name, rest, len(rest) >= 2+int(binary.LittleEndian.Uint16(rest))
 }
 
-func (f *fileLog) set(name, value []byte) error {
+func (f *fileLog) set(name, value []byte, writes uint64) error {
 	if len(name) > 255 || len(value) > 1<<16-1 {
 		return errors.New("name or value is too long")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stable[string(name)] = slices.Clone(value)
+	f.stable[keyWrites] = binary.BigEndian.AppendUint64(nil, writes)
 	return f.writeStable()
 }
 

@@ -43,12 +43,13 @@ type Config struct {
 // durable when they return, but for cutPrefix. They do not run together; reads
 // run at any time.
 type backend interface {
-	load() (first, last uint64, err error)
+	// load tells of every entry, in order, after it has checked it.
+	load(each func(index, term uint64) error) error
 	append(logs []*raft.Log) (bytes int, err error)
 	read(index, applied uint64, l *raft.Log, headerOnly bool) error
 	cutPrefix(first, through uint64) error
 	cutSuffix(from, last, applied uint64) error
-	set(name, value []byte) error
+	set(name, value []byte, writes uint64) error
 	get(name []byte) ([]byte, error)
 	close() error
 }
@@ -60,16 +61,21 @@ type Log struct {
 	back backend
 
 	writeMu sync.Mutex // held by everything that writes
-	mu      sync.Mutex
-	first   uint64 // 0, 0: empty
-	last    uint64
+	writes  uint64     // how often term and vote were written
+	mark    *storage.Mark
+	begun   atomic.Int64 // when the write under way began, unix nanoseconds; 0 is none
 
-	markMu sync.Mutex // before writeMu
-	mark   watermark
-	term   atomic.Uint64
-	dirty  chan struct{}
-	stop   chan struct{}
-	kept   chan struct{}
+	mu    sync.Mutex
+	first uint64 // 0, 0: empty
+	last  uint64
+	at    watermark
+
+	lastTerm uint64 // of the last entry at the opening
+
+	term  atomic.Uint64
+	dirty chan struct{}
+	stop  chan struct{}
+	kept  chan struct{}
 
 	live   atomic.Bool
 	failed atomic.Pointer[error]
@@ -81,80 +87,163 @@ var (
 	_ raft.MonotonicLogStore = (*Log)(nil)
 )
 
-// Open opens the log of a group and checks what can be checked without knowing
-// what is applied. An error that matches ErrDamaged concerns the group alone.
+func newLog(cfg Config) *Log {
+	return &Log{cfg: cfg, dirty: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{})}
+}
+
+// Open opens the log of a group, making an empty one if there is none, and
+// checks what can be checked without knowing what is applied. An error that
+// matches ErrDamaged concerns the group alone.
 func Open(cfg Config) (*Log, error) {
-	l := &Log{cfg: cfg, dirty: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{})}
+	l := newLog(cfg)
 	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("open log of group %d: %w", cfg.Group, err)
+		return nil, fmt.Errorf("open log of group %d: %w", cfg.Group, errors.Join(err, l.release()))
 	}
 	go l.keepMark()
 	return l, nil
 }
 
 func (l *Log) open() error {
-	l.back = &rowLog{store: l.cfg.Store, group: l.cfg.Group}
-	if l.cfg.File != "" {
-		b, err := openBolt(l.cfg.File)
-		if err != nil {
-			return err
-		}
-		l.back = b
-	}
-	err := l.load()
+	marked, err := l.openMark()
 	if err != nil {
-		return errors.Join(err, l.back.close())
+		return err
 	}
+	if err := l.openBackend(marked, false); err != nil {
+		return err
+	}
+	if err := errors.Join(l.load(), l.loadStable()); err != nil {
+		return err
+	}
+	if marked {
+		return l.reaches()
+	}
+	// The watermark is older than the first entry.
+	if l.last != 0 || l.writes != 0 {
+		return damaged("%s is missing", MarkName(l.cfg.Group))
+	}
+	return l.vouch(watermark{}, true)
+}
+
+func (l *Log) openBackend(marked, readOnly bool) error {
+	l.back = &rowLog{store: l.cfg.Store, group: l.cfg.Group}
+	if l.cfg.File == "" {
+		return nil
+	}
+	if !marked && !readOnly {
+		if err := createBolt(l.cfg.File); err != nil {
+			return fmt.Errorf("create %s: %w", l.cfg.File, err)
+		}
+	}
+	b, err := openBolt(l.cfg.File, readOnly)
+	if err != nil {
+		return err
+	}
+	l.back = b
 	return nil
 }
 
-func (l *Log) load() error {
+// release lets go of what open has opened.
+func (l *Log) release() error {
 	var err error
-	if l.first, l.last, err = l.back.load(); err != nil {
-		return err
+	if l.back != nil {
+		err = l.back.close()
 	}
-	term, err := l.GetUint64(keyTerm)
-	if err != nil && !errors.Is(err, errNotFound) {
-		return err
+	if l.mark != nil {
+		err = errors.Join(err, l.mark.Close())
 	}
-	l.term.Store(term)
-	mark, marked, err := readMark(l.cfg.Store, l.cfg.Group)
+	return err
+}
+
+// load checks that the entries follow each other, in index and in term.
+func (l *Log) load() error {
+	var last, lastTerm uint64
+	return l.back.load(func(index, term uint64) error {
+		switch {
+		case last == 0:
+			l.first = index
+		case index != last+1:
+			return damaged("entry %d is followed by entry %d", last, index)
+		case term < lastTerm:
+			return damaged("entry %d of term %d is followed by one of term %d", last, lastTerm, term)
+		}
+		last, lastTerm = index, term
+		l.last, l.lastTerm = last, term
+		return nil
+	})
+}
+
+func (l *Log) loadStable() error {
+	term, err := l.number(keyTerm)
 	if err != nil {
 		return err
 	}
-	l.mark = mark
-	if marked {
-		return nil
-	}
-	// The watermark is older than the first entry.
-	if l.last != 0 || term != 0 {
-		return damaged("%s is missing", MarkName(l.cfg.Group))
-	}
-	return l.setMark(watermark{})
+	l.term.Store(term)
+	l.writes, err = l.number(keyWrites)
+	return err
 }
 
-// Check tells whether the log is whole, given what is applied: no gap before
-// it, nothing missing at its end, no term forgotten, and every entry that is
-// still to be applied in one piece. It is called before the group runs.
-func (l *Log) Check(applied uint64) error {
+// number reads a number that may not be there yet.
+func (l *Log) number(name string) (uint64, error) {
+	n, err := l.GetUint64([]byte(name))
+	if errors.Is(err, errNotFound) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// reaches tells whether all is there that the watermark vouches for. What is
+// before it leaves the log from the front only, and never all of it.
+func (l *Log) reaches() error {
+	var errs []error
+	if l.last < l.at.index {
+		errs = append(errs, damaged("the log ends at entry %d, but was on disk up to entry %d", l.last, l.at.index))
+	}
+	if t := l.term.Load(); t < l.at.term {
+		errs = append(errs, damaged("the term is %d, but %d was on disk", t, l.at.term))
+	}
+	if l.writes < l.at.writes {
+		errs = append(errs, damaged("term and vote were written %d times, and %d of those are on disk", l.at.writes, l.writes))
+	}
+	return errors.Join(errs...)
+}
+
+// Check tells whether the log is whole, given the index and term of what is
+// applied: no gap between them, and every entry that is still to be applied in
+// one piece. It is called before the group runs.
+func (l *Log) Check(applied, term uint64) error {
 	first, last := l.bounds()
-	if first > applied+1 {
-		return damaged("applied is %d, but the log begins at %d", applied, first)
+	switch {
+	case last != 0 && first > applied+1:
+		return damaged("entry %d is applied, but the log begins at entry %d", applied, first)
+	case last != 0 && last < applied:
+		return damaged("entry %d is applied, but the log ends at entry %d", applied, last)
+	case max(l.lastTerm, term) > l.term.Load():
+		return damaged("there are entries of term %d, but the term is %d", max(l.lastTerm, term), l.term.Load())
 	}
-	if end := max(last, applied); end < l.mark.index {
-		return damaged("the log ends at %d, but has been on disk up to %d", end, l.mark.index)
-	}
-	if t := l.term.Load(); t < l.mark.term || t == 0 && max(last, applied) > 0 {
-		return damaged("the term is %d, but has been at least %d", t, max(1, l.mark.term))
+	if err := l.agrees(applied, term); err != nil {
+		return err
 	}
 	for index := max(first, applied+1); index <= last && last != 0; index++ {
 		var e raft.Log
 		if err := l.back.read(index, applied, &e, false); err != nil {
 			return fmt.Errorf("entry that is not applied yet: %w", err)
 		}
-		if e.Term > l.term.Load() {
-			return damaged("entry %d is of term %d, but the term is %d", index, e.Term, l.term.Load())
-		}
+	}
+	return nil
+}
+
+// agrees tells whether the entry that was applied last is the one in the log.
+func (l *Log) agrees(applied, term uint64) error {
+	first, last := l.bounds()
+	if last == 0 || applied < first || applied > last || applied == 0 {
+		return nil
+	}
+	var e raft.Log
+	if err := l.back.read(applied, applied, &e, true); err != nil {
+		return err
+	}
+	if e.Term != term {
+		return damaged("entry %d was applied in term %d, but is of term %d in the log", applied, term, e.Term)
 	}
 	return nil
 }
@@ -165,16 +254,31 @@ func (l *Log) Run() { l.live.Store(true) }
 
 // Watermark is the index up to which the log is known to have been on disk.
 func (l *Log) Watermark() uint64 {
-	l.markMu.Lock()
-	defer l.markMu.Unlock()
-	return l.mark.index
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at.index
 }
 
-// Close raises the watermark and closes the log. The group must have stopped.
+// Stuck is how long the write that is under way has lasted, 0 if there is none.
+func (l *Log) Stuck() time.Duration {
+	begun := l.begun.Load()
+	if begun == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, begun))
+}
+
+// write begins a write; what it returns ends it. l.writeMu is held.
+func (l *Log) write() (end func()) {
+	l.begun.Store(time.Now().UnixNano())
+	return func() { l.begun.Store(0) }
+}
+
+// Close closes the log. The group must have stopped.
 func (l *Log) Close() error {
 	close(l.stop)
 	<-l.kept
-	return errors.Join(l.raiseMark(), l.back.close())
+	return errors.Join(l.closeMark(), l.back.close())
 }
 
 func (l *Log) bounds() (first, last uint64) {
@@ -263,6 +367,7 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 	if err := follows(last, logs); err != nil {
 		return err
 	}
+	defer l.write()()
 	begin := time.Now()
 	size, err := l.back.append(logs)
 	if err != nil {
@@ -275,7 +380,15 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 		first = logs[0].Index
 	}
 	l.setBounds(first, logs[len(logs)-1].Index)
-	l.appended()
+	return l.raise()
+}
+
+// raise lifts the watermark to what is on disk now.
+func (l *Log) raise() error {
+	_, last := l.bounds()
+	if err := l.vouch(watermark{index: last, term: l.term.Load(), writes: l.writes}, false); err != nil {
+		return l.fail(err)
+	}
 	return nil
 }
 
@@ -294,8 +407,6 @@ func follows(last uint64, logs []*raft.Log) error {
 // DeleteRange removes entries from the front of the log, if they are applied,
 // or from its end.
 func (l *Log) DeleteRange(from, to uint64) error {
-	l.markMu.Lock()
-	defer l.markMu.Unlock()
 	l.writeMu.Lock()
 	defer l.writeMu.Unlock()
 	if err := l.failure(); err != nil {
@@ -306,6 +417,7 @@ func (l *Log) DeleteRange(from, to uint64) error {
 	if from > to || last == 0 {
 		return nil
 	}
+	defer l.write()()
 	applied := l.cfg.Applied()
 	switch {
 	case to == last:
@@ -323,10 +435,12 @@ func (l *Log) DeleteRange(from, to uint64) error {
 // deleteSuffix lowers the watermark first: if it were left until after the cut,
 // a crash in between would make a healthy log look damaged.
 func (l *Log) deleteSuffix(first, from, last, applied uint64) error {
-	if l.mark.index >= from {
-		if err := l.setMark(watermark{index: from - 1, term: l.mark.term}); err != nil {
-			return err
-		}
+	left := from - 1
+	if from == first {
+		left = 0
+	}
+	if err := l.vouch(watermark{index: left, term: l.at.term, writes: l.at.writes}, true); err != nil {
+		return l.fail(err)
 	}
 	if err := l.back.cutSuffix(from, last, applied); err != nil {
 		return l.fail(err)

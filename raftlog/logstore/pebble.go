@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,35 +21,31 @@ type rowLog struct {
 	buf   []byte // headers, reused between appends
 }
 
-// load checks every header and that none is missing in between.
-func (p *rowLog) load() (first, last uint64, err error) {
+// load checks every header.
+func (p *rowLog) load(each func(index, term uint64) error) (err error) {
 	lo, hi := key.LogBounds(p.group)
 	it, err := p.store.NewIter(lo, hi)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for ok := it.First(); ok; ok = it.Next() {
 		_, index, err := key.ParseLog(it.Key())
 		if err != nil {
-			return 0, 0, damaged("log: %w", err)
-		}
-		if last != 0 && index != last+1 {
-			return 0, 0, damaged("log: entry %d is followed by entry %d", last, index)
+			return damaged("log: %w", err)
 		}
 		h, err := decodeHeader(it.Key(), it.Value())
 		if err != nil {
-			return 0, 0, damaged("log entry %d: %w", index, err)
+			return damaged("log entry %d: %w", index, err)
 		}
 		if h.log.Index != index {
-			return 0, 0, damaged("log entry %d says it is %d", index, h.log.Index)
+			return damaged("log entry %d says it is %d", index, h.log.Index)
 		}
-		if first == 0 {
-			first = index
+		if err := each(index, h.log.Term); err != nil {
+			return err
 		}
-		last = index
 	}
-	return first, last, it.Error()
+	return it.Error()
 }
 
 // append stores headers and rows of the entries in one synced batch.
@@ -163,11 +160,13 @@ func (p *rowLog) cutSuffix(from, last, applied uint64) error {
 // A stable row is version (1), value, CRC32C of key and those (4).
 const stableVersion = 1
 
-func (p *rowLog) set(name, value []byte) error {
-	k := key.Stable(p.group, string(name))
+func (p *rowLog) set(name, value []byte, writes uint64) error {
 	b := p.store.NewBatch()
 	defer b.Close()
-	b.Set(k, sealStable(k, value))
+	for name, value := range map[string][]byte{string(name): value, keyWrites: binary.BigEndian.AppendUint64(nil, writes)} {
+		k := key.Stable(p.group, name)
+		b.Set(k, sealStable(k, value))
+	}
 	return b.Commit(true)
 }
 

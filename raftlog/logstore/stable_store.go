@@ -1,14 +1,17 @@
 package logstore
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"runtime"
 )
 
-// keyTerm is under which the library keeps the current term.
-var keyTerm = []byte("CurrentTerm")
+const (
+	// keyTerm is under which the library keeps the current term.
+	keyTerm = "CurrentTerm"
+	// keyWrites is where the log counts how often the library has written.
+	keyWrites = "Writes"
+)
 
 // Set stores a value and returns when it is on disk.
 func (l *Log) Set(name, value []byte) error {
@@ -16,19 +19,24 @@ func (l *Log) Set(name, value []byte) error {
 	defer l.writeMu.Unlock()
 	err := l.failure()
 	if err == nil {
-		if err = l.back.set(name, value); err != nil {
-			err = l.fail(err)
-		}
+		err = l.setStable(name, value)
 	}
-	isTerm := bytes.Equal(name, keyTerm)
-	if err != nil && isTerm && l.live.Load() {
+	if err != nil && string(name) == keyTerm && l.live.Load() {
 		runtime.Goexit() // the library would panic; OnFatal has been told
 	}
-	if err == nil && isTerm && len(value) == 8 {
-		l.term.Store(binary.BigEndian.Uint64(value))
-		l.appended()
-	}
 	return err
+}
+
+func (l *Log) setStable(name, value []byte) error {
+	defer l.write()()
+	if err := l.back.set(name, value, l.writes+1); err != nil {
+		return l.fail(err)
+	}
+	l.writes++
+	if string(name) == keyTerm && len(value) == 8 {
+		l.term.Store(binary.BigEndian.Uint64(value))
+	}
+	return l.raise()
 }
 
 // Get reads a value; the error's text is `not found` if there is none.

@@ -5,83 +5,81 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/runnel-io/runnel/storage"
 )
 
-// A watermark says how far a log was known to reach on disk, and in which term,
-// in a small synced file beside the store: a log that ends before it has lost
-// its tail. It is raised when the log has been idle for a moment, and now and
-// then under load, and lowered before the tail is cut.
-type watermark struct{ index, term uint64 }
+// A watermark says how far a log was known to reach on disk, in which term, and
+// how often term and vote had been written, in a mark beside the store: a log
+// that ends before it has lost its tail. It is written after every write that it
+// vouches for and before that is told to anyone, unsynced, so that kill -9 keeps
+// it; it is synced when nothing was written for a moment, now and then under
+// load, and at a clean stop, so that a power cut leaves an earlier one at most.
+// It is lowered, synced, before the tail of the log is cut.
+type watermark struct{ index, term, writes uint64 }
 
 const (
 	markVersion = 1
-	markBytes   = 24
+	markBytes   = 32
 
-	// idle is how long nothing must be appended before the watermark is raised;
-	// under load it is raised every busy.
+	// idle is how long nothing must be written before the watermark is synced;
+	// under load it is synced every busy.
 	idle = 50 * time.Millisecond
 	busy = 5 * time.Second
 )
 
-// MarkName is the name of the file that holds a group's watermark.
+// MarkName is the name of the mark that holds a group's watermark.
 func MarkName(group uint32) string { return fmt.Sprintf("group-%d.watermark", group) }
 
-// encode: version (4), group (4), index (8), term (8).
+// encode: version (4), group (4), index (8), term (8), writes (8).
 func (w watermark) encode(group uint32) []byte {
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, markBytes), markVersion)
 	b = binary.LittleEndian.AppendUint32(b, group)
 	b = binary.LittleEndian.AppendUint64(b, w.index)
-	return binary.LittleEndian.AppendUint64(b, w.term)
+	b = binary.LittleEndian.AppendUint64(b, w.term)
+	return binary.LittleEndian.AppendUint64(b, w.writes)
 }
 
-// readMark reads a group's watermark; ok is false if there is none.
-func readMark(s *storage.Store, group uint32) (w watermark, ok bool, err error) {
-	b, err := s.ReadFile(MarkName(group))
-	if errors.Is(err, storage.ErrNotFound) {
-		return w, false, nil
-	}
-	if err != nil {
-		return w, false, fmt.Errorf("%s: %w", MarkName(group), err)
-	}
+func decodeMark(b []byte, group uint32) (watermark, error) {
 	if len(b) != markBytes || binary.LittleEndian.Uint32(b) != markVersion || binary.LittleEndian.Uint32(b[4:]) != group {
-		return w, false, damaged("%s is no watermark of group %d", MarkName(group), group)
+		return watermark{}, damaged("%s is no watermark of group %d", MarkName(group), group)
 	}
-	return watermark{index: binary.LittleEndian.Uint64(b[8:]), term: binary.LittleEndian.Uint64(b[16:])}, true, nil
+	return watermark{
+		index: binary.LittleEndian.Uint64(b[8:]), term: binary.LittleEndian.Uint64(b[16:]), writes: binary.LittleEndian.Uint64(b[24:]),
+	}, nil
 }
 
-// setMark writes the watermark. l.markMu is held.
-func (l *Log) setMark(w watermark) error {
-	if err := l.cfg.Store.WriteFile(MarkName(l.cfg.Group), w.encode(l.cfg.Group)); err != nil {
-		return fmt.Errorf("write %s: %w", MarkName(l.cfg.Group), err)
+// openMark opens the mark; marked tells whether it holds a watermark.
+func (l *Log) openMark() (marked bool, err error) {
+	mark, value, err := l.cfg.Store.OpenMark(MarkName(l.cfg.Group))
+	if err != nil {
+		return false, err
 	}
-	l.mark = w
+	l.mark = mark
+	if value == nil {
+		return false, nil
+	}
+	l.at, err = decodeMark(value, l.cfg.Group)
+	return true, err
+}
+
+// vouch sets the watermark. l.writeMu is held, or nobody else has the log yet.
+func (l *Log) vouch(w watermark, sync bool) error {
+	if err := l.mark.Set(w.encode(l.cfg.Group), sync); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.at = w
+	l.mu.Unlock()
+	if !sync {
+		select {
+		case l.dirty <- struct{}{}:
+		default:
+		}
+	}
 	return nil
 }
 
-// raiseMark lifts the watermark to the end of the log. A failure leaves it
-// where it is, which is safe.
-func (l *Log) raiseMark() error {
-	l.markMu.Lock()
-	defer l.markMu.Unlock()
-	_, last := l.bounds()
-	w := watermark{index: max(l.mark.index, last), term: max(l.mark.term, l.term.Load())}
-	if w == l.mark || l.failure() != nil {
-		return nil
-	}
-	return l.setMark(w)
-}
-
-// appended has the watermark raised soon.
-func (l *Log) appended() {
-	select {
-	case l.dirty <- struct{}{}:
-	default:
-	}
-}
-
-// keepMark raises the watermark while the log is open.
+// keepMark syncs the watermark while the log is open. A failure is told by the
+// store.
 func (l *Log) keepMark() {
 	defer close(l.kept)
 	for {
@@ -93,13 +91,13 @@ func (l *Log) keepMark() {
 		if !l.settle() {
 			return
 		}
-		if err := l.raiseMark(); err != nil {
-			l.cfg.Logger.Warn("the watermark stays behind", "error", err)
+		if err := l.mark.Sync(); err != nil {
+			return
 		}
 	}
 }
 
-// settle waits until nothing was appended for a moment, or long enough.
+// settle waits until nothing was written for a moment, or long enough.
 func (l *Log) settle() bool {
 	quiet := time.NewTimer(idle)
 	defer quiet.Stop()
@@ -117,4 +115,12 @@ func (l *Log) settle() bool {
 			return true
 		}
 	}
+}
+
+// closeMark syncs the watermark, unless the store has failed.
+func (l *Log) closeMark() error {
+	if l.cfg.Store.Err() != nil {
+		return l.mark.Close()
+	}
+	return errors.Join(l.mark.Sync(), l.mark.Close())
 }
