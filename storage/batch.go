@@ -62,6 +62,7 @@ func (b *Batch) Commit(sync bool) error {
 		b.s.fatal(err)
 		return err
 	}
+	b.s.events.filled.Add(int64(b.b.Len()))
 	if sync && b.s.cfg.ObserveSync != nil {
 		b.s.cfg.ObserveSync(time.Since(begun).Seconds())
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,8 @@ type events struct {
 	store *Store
 	log   *slog.Logger
 
+	filled atomic.Int64 // bytes committed to the present memtable, about
+
 	mu     sync.Mutex
 	errors []time.Time // of the background errors of the last ten seconds
 }
@@ -49,6 +52,7 @@ func (e *events) listener() *pebble.EventListener {
 		BackgroundError: e.backgroundError,
 		DataCorruption:  e.corruption,
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { e.log.Warn("writes wait for the disk", "reason", i.Reason) },
+		WALCreated:      func(pebble.WALCreateInfo) { e.filled.Store(0) }, // with each memtable
 		FlushEnd:        func(i pebble.FlushInfo) { e.store.sealManifest(i.Err) },
 		CompactionEnd:   func(i pebble.CompactionInfo) { e.store.sealManifest(i.Err) },
 	}

@@ -23,7 +23,8 @@ func (s *Store) options() *pebble.Options {
 		FormatMajorVersion:          formatVersion,
 		MemTableSize:                uint64(s.cfg.MemtableBytes),
 		MemTableStopWritesThreshold: s.cfg.MemtableCount,
-		CacheSize:                   s.cfg.BlockCacheBytes,
+		// Pebble takes what memtables occupy off the cache.
+		CacheSize:                   s.cfg.BlockCacheBytes + int64(s.cfg.MemtableCount)*s.cfg.MemtableBytes,
 		L0CompactionThreshold:       4,
 		L0CompactionFileThreshold:   32,
 		L0StopWritesThreshold:       32,

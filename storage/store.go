@@ -60,7 +60,7 @@ type Config struct {
 	FS     FS // the machine's
 	Logger *slog.Logger
 
-	MemtableBytes   int64 // 32 MiB
+	MemtableBytes   int64 // 24 MiB
 	MemtableCount   int   // 3, the one being filled included
 	BlockCacheBytes int64 // 32 MiB
 	ReserveBytes    int64 // free bytes below which writes are refused; 0 = max(5 %, what flushes and compactions may need)
@@ -92,7 +92,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.MemtableBytes == 0 {
-		c.MemtableBytes = 32 << 20
+		c.MemtableBytes = 24 << 20
 	}
 	if c.MemtableCount == 0 {
 		c.MemtableCount = 3
