@@ -177,7 +177,7 @@ func (b *Broker) atTimestamp(r reader, ms int64) (stream.Position, error) {
 	if err != nil {
 		return 0, err
 	}
-	p, err := r.group.machine.SeekTime(r.shard.ID, max(ms, st.HorizonMs(now)))
+	p, err := r.group.machine.SeekTime(r.shard.ID, max(ms, st.HorizonMs(r.group.coalescer.ExpiryMs())))
 	if err != nil {
 		return 0, b.readError(r, err)
 	}

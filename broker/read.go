@@ -67,14 +67,14 @@ func (b *Broker) readPart(r reader, from stream.Position, maxRecords, maxBytes i
 	if err != nil {
 		return part{}, err
 	}
-	now := r.group.coalescer.NowMs()
-	blocks, next, err := r.group.machine.Read(r.shard.ID, from, st.HorizonMs(now), maxRecords, maxBytes)
+	horizon := st.HorizonMs(r.group.coalescer.ExpiryMs())
+	blocks, next, err := r.group.machine.Read(r.shard.ID, from, horizon, maxRecords, maxBytes)
 	if err != nil {
 		return part{}, b.readError(r, err)
 	}
 	p := part{shard: r.shard, next: next}
 	fill(&p, blocks, from, maxRecords, maxBytes)
-	b.finishPart(r, &p, st, now)
+	b.finishPart(r, &p, st, r.group.coalescer.NowMs())
 	return p, nil
 }
 

@@ -42,17 +42,19 @@ type Clock struct {
 // NewClock makes a clock that is set to the wall.
 func NewClock(src Source) *Clock {
 	c := &Clock{src: src}
-	c.Set()
+	c.read = src.Elapsed()
+	c.target = c.wallOffset(c.read)
+	c.offset = c.target
 	return c
 }
 
-// Set sets the clock to the wall, as a leader does when it is elected.
-func (c *Clock) Set() {
+// Set sets the clock to the wall, as a leader does when it is elected, or to
+// the latest stamp that was given if that is later.
+func (c *Clock) Set(leastMs int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.read = c.src.Elapsed()
-	c.target = c.wallOffset(c.read)
-	c.offset = c.target
+	now := c.observe()
+	c.offset = max(c.target, time.Duration(leastMs)*time.Millisecond-now)
 	c.ahead = 0
 }
 
@@ -60,19 +62,39 @@ func (c *Clock) wallOffset(elapsed time.Duration) time.Duration {
 	return time.Duration(c.src.Wall().UnixNano()) - elapsed
 }
 
-// NowMs is the time for a stamp, in milliseconds since 1970.
-func (c *Clock) NowMs() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// observe reads both clocks and notices a step. It returns the elapsed time.
+func (c *Clock) observe() time.Duration {
 	now := c.src.Elapsed()
 	target := c.wallOffset(now)
 	if d := target - c.target; d > stepDetected || d < -stepDetected {
 		c.lastStep, c.stepped = now, true
 	}
-	passed := max(0, now-c.read)
-	c.read, c.target = now, target
-	c.slew(target-c.offset, passed, now)
-	return time.Duration(now + c.offset).Milliseconds()
+	c.read, c.target = max(c.read, now), target
+	return c.read
+}
+
+// NowMs is the time for a stamp, in milliseconds since 1970.
+func (c *Clock) NowMs() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().Milliseconds()
+}
+
+// ExpiryMs is the time by which records expire: that of stamps, but not later
+// than the wall's. Stamps that run ahead of the wall must not shorten what was
+// promised.
+func (c *Clock) ExpiryMs() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stamp := c.now()
+	return min(stamp, c.read+c.target).Milliseconds()
+}
+
+func (c *Clock) now() time.Duration {
+	before := c.read
+	now := c.observe()
+	c.slew(c.target-c.offset, now-before, now)
+	return now + c.offset
 }
 
 func (c *Clock) slew(lead, passed, now time.Duration) {
@@ -90,10 +112,18 @@ func (c *Clock) slew(lead, passed, now time.Duration) {
 	c.offset += max(-most, min(most, lead))
 }
 
+// Wall tells the elapsed time, and by how much the wall is off it.
+func (c *Clock) Wall() (elapsed, offset time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.observe()
+	return now, c.target
+}
+
 // SinceStep tells how long ago the wall or the clock last stepped. ok is false
 // if neither ever did.
 func (c *Clock) SinceStep() (d time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.src.Elapsed() - c.lastStep, c.stepped
+	return c.observe() - c.lastStep, c.stepped
 }

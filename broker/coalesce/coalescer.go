@@ -43,6 +43,12 @@ type Entry struct {
 	Err                    error
 }
 
+// offset is a distance from elapsed time, if there is one.
+type offset struct {
+	time.Duration
+	known bool
+}
+
 // Coalescer is the one proposer of a group. Any goroutine may call any method.
 type Coalescer struct {
 	cfg   Config
@@ -65,7 +71,7 @@ type Coalescer struct {
 	lost     bool   // a proposal failed: leadership must be looked at again
 	terms    uint64 // times that it began to serve
 
-	startGroupMs, startAheadMs int64
+	start offset // of the group's time when this node first began to lead it
 
 	// The proposer's own.
 	term   uint64
@@ -158,6 +164,9 @@ func (c *Coalescer) NowMs() int64 {
 	return max(now, c.stamp)
 }
 
+// ExpiryMs is the time by which the group's records expire; see Clock.ExpiryMs.
+func (c *Coalescer) ExpiryMs() int64 { return c.clock.ExpiryMs() }
+
 // nextStamp gives the stamp of an entry, at least floor.
 func (c *Coalescer) nextStamp(floor int64) int64 {
 	now := c.clock.NowMs()
@@ -205,15 +214,15 @@ func (c *Coalescer) lead(ctx context.Context) bool {
 	if l, t := c.cfg.Group.Leadership(); !l || t != term {
 		return false
 	}
-	c.clock.Set()
+	c.clock.Set(c.cfg.Machine.GroupTimeMs())
 	c.term = term
-	ahead := c.clock.NowMs() - c.cfg.Machine.GroupTimeMs()
 	c.readTip()
+	elapsed, _ := c.clock.Wall()
 	c.mu.Lock()
 	c.lost, c.resync = false, false
 	c.serving = true
-	if c.terms++; c.terms == 1 {
-		c.startGroupMs, c.startAheadMs = c.tip.TimeMs, ahead
+	if c.terms++; c.terms == 1 && c.tip.TimeMs > 0 {
+		c.start = offset{time.Duration(c.tip.TimeMs)*time.Millisecond - elapsed, true}
 	}
 	close(c.ready)
 	c.mu.Unlock()
@@ -349,10 +358,10 @@ func (c *Coalescer) service() (terms uint64, serving bool) {
 	return c.terms, c.serving
 }
 
-// startGap is the group's time when this node first began to lead it (0 if the
-// group was new), and by how many milliseconds the clock was ahead of it.
-func (c *Coalescer) startGap() (groupMs, aheadMs int64) {
+// startOffset is how far the group's time was off elapsed time when this node
+// first began to lead it, unless the group was new.
+func (c *Coalescer) startOffset() offset {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.startGroupMs, c.startAheadMs
+	return c.start
 }

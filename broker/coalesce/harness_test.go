@@ -245,14 +245,20 @@ func bubble(t *testing.T, cfg Config, f func(r *rig)) {
 			cfg.Clock = NewClock(bubbleSource())
 		}
 		r := &rig{T: t, group: g, c: New(cfg)}
+		defer r.end()
 		r.open(0, 1, 2)
 		f(r)
-		r.holding(false)
-		if err := r.c.Close(t.Context()); err != nil {
-			t.Errorf("close: %v", err)
-		}
-		r.idle()
 	})
+}
+
+// end closes the coalescer, which then must have forgotten every call.
+func (r *rig) end() {
+	r.Helper()
+	r.holding(false)
+	if err := r.c.Close(r.Context()); err != nil {
+		r.Errorf("close: %v", err)
+	}
+	r.idle()
 }
 
 // bubbleSource is a wall and an elapsed time that agree.

@@ -17,3 +17,11 @@ func System() Source {
 		return time.Duration(ts.Nano())
 	}}
 }
+
+// Disciplined tells whether the machine's clock is held to others (NTP, PTP), as
+// far as the kernel knows. Who sets the clock by hand ends that.
+func Disciplined() bool {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+}

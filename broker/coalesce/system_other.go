@@ -10,3 +10,7 @@ func System() Source {
 	start := time.Now()
 	return Source{Wall: time.Now, Elapsed: func() time.Duration { return time.Since(start) }}
 }
+
+// Disciplined tells whether the machine's clock is held to others. Here that is
+// not known.
+func Disciplined() bool { return false }

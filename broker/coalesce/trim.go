@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnel-io/runnel/broker/shardlog"
+	"github.com/runnel-io/runnel/stream"
 )
 
 // TrimConfig is what a Trimmer needs. Zero durations stand for the defaults.
@@ -16,18 +17,21 @@ type TrimConfig struct {
 
 	Every time.Duration // between two passes; 30 s
 	Quiet time.Duration // nothing is trimmed for so long after an election or a clock step; 10 min
-	// AfterClockJump lets a node trim although its clock was more than an hour
-	// ahead of the group's time when it started. Without it the trimmer waits
-	// for Allow: a clock that is wrong by a year would delete everything.
+	// AfterClockJump lets a node trim although its clock is more than an hour
+	// ahead: of the group's time when it started, or by a step since. Without it
+	// the trimmer waits until Trusted says that the clock is right, or until it
+	// has been steady for the time Doubt.
 	AfterClockJump bool
+	Trusted        func() bool   // Disciplined
+	Doubt          time.Duration // 6 h
 	Logger         *slog.Logger
 }
 
 // TrimStatus tells what a trimmer does, for people and metrics.
 type TrimStatus struct {
 	Leading      bool          // this node trims the group
-	Asking       bool          // the clock jumped: waits for Allow
-	Jump         time.Duration // by how much the clock was ahead of the group at the start
+	Asking       bool          // the clock has jumped, and nobody has said that it is right
+	Jump         time.Duration // by how much the clock is ahead of what was to be expected
 	QuietFor     time.Duration // still, before anything is trimmed
 	Trimmed      uint64        // segments so far
 	TrimmedBytes uint64
@@ -41,20 +45,25 @@ type Trimmer struct {
 	cfg TrimConfig
 	log *slog.Logger
 
-	mu      sync.Mutex
-	status  TrimStatus
-	allowed bool
-	began   time.Duration // elapsed time when this node began to lead
-	terms   uint64
+	mu     sync.Mutex
+	status TrimStatus
+	doubt  doubt
+	began  time.Duration // elapsed time when this node began to lead
+	terms  uint64
 
-	expiry    map[shardlog.SegmentID]int64 // of segments that take no more blocks
-	retention uint64                       // the retention epoch that expiry holds for
+	expiry map[shardlog.SegmentID]expiry // of segments that take no more blocks
+}
+
+// expiry is when a segment expires, as retention stood in an epoch.
+type expiry struct {
+	ms    int64
+	epoch uint64
 }
 
 // Bounds of a pass.
 const (
-	jump           = time.Hour
 	tickEvery      = 10 * time.Minute // the group's time advances at least so often
+	expiriesAtOnce = 1000             // segments whose shards are looked up in one pass
 	segmentsAtOnce = 16
 	purgeAtOnce    = 128 // segments of one shard per command
 	purgesPerPass  = 256 // commands
@@ -68,11 +77,20 @@ func NewTrimmer(cfg TrimConfig) *Trimmer {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
 	}
+	if cfg.Doubt == 0 {
+		cfg.Doubt = 6 * time.Hour
+	}
+	if cfg.Trusted == nil {
+		cfg.Trusted = Disciplined
+	}
 	log := cfg.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Trimmer{cfg: cfg, log: log, expiry: map[shardlog.SegmentID]int64{}}
+	return &Trimmer{
+		cfg: cfg, log: log, expiry: map[shardlog.SegmentID]expiry{},
+		doubt: doubt{log: log, believe: cfg.AfterClockJump, trust: cfg.Trusted, patience: cfg.Doubt},
+	}
 }
 
 // Run trims until ctx ends.
@@ -90,14 +108,6 @@ func (t *Trimmer) Run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// Allow answers the question that Status shows as Asking.
-func (t *Trimmer) Allow() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.allowed = true
-	t.status.Asking = false
 }
 
 // Status tells what the trimmer does.
@@ -129,30 +139,21 @@ func (t *Trimmer) look() (mayTrim, leading bool) {
 	if !serving {
 		return false, false
 	}
-	now := t.cfg.Coalescer.clock.src.Elapsed()
+	clock := t.cfg.Coalescer.clock
+	now, wall := clock.Wall()
 	if terms != t.terms {
-		t.question(t.terms == 0)
+		if t.terms == 0 {
+			t.doubt.begin(wall, t.cfg.Coalescer.startOffset())
+		}
 		t.terms, t.began = terms, now
 	}
+	t.status.Asking, t.status.Jump = t.doubt.look(now, wall)
 	quiet := t.cfg.Quiet - (now - t.began)
-	if since, ok := t.cfg.Coalescer.clock.SinceStep(); ok {
+	if since, ok := clock.SinceStep(); ok {
 		quiet = max(quiet, t.cfg.Quiet-since)
 	}
 	t.status.QuietFor = max(0, quiet)
 	return quiet <= 0 && !t.status.Asking, true
-}
-
-// question decides at the first election whether to ask before trimming.
-func (t *Trimmer) question(first bool) {
-	group, lead := t.cfg.Coalescer.startGap()
-	if !first || group == 0 {
-		return
-	}
-	t.status.Jump = time.Duration(lead) * time.Millisecond
-	if t.status.Jump > jump && !t.cfg.AfterClockJump && !t.allowed {
-		t.status.Asking = true
-		t.log.Warn("the clock is far ahead of the newest record; nothing is trimmed before that is confirmed", "by", t.status.Jump)
-	}
 }
 
 func (t *Trimmer) work(ctx context.Context, mayTrim bool) error {
@@ -162,7 +163,7 @@ func (t *Trimmer) work(ctx context.Context, mayTrim bool) error {
 	var expired []shardlog.SegmentID
 	if mayTrim {
 		var err error
-		if expired, err = t.expired(t.cfg.Coalescer.NowMs()); err != nil {
+		if expired, err = t.expired(t.cfg.Coalescer.ExpiryMs()); err != nil {
 			return err
 		}
 	}
@@ -199,35 +200,44 @@ func (t *Trimmer) trim(ctx context.Context, ids []shardlog.SegmentID) error {
 	return nil
 }
 
-// expired lists the segments whose every record has expired.
+// expired lists segments whose every record has expired. Those that are too
+// young for any retention are not looked at; of the others so many in one pass
+// that it does not last long.
 func (t *Trimmer) expired(nowMs int64) ([]shardlog.SegmentID, error) {
-	epoch := t.cfg.Machine.RetentionEpoch()
-	if epoch != t.retention {
-		t.retention = epoch
-		clear(t.expiry)
-	}
 	var out []shardlog.SegmentID
-	tip := t.cfg.Machine.Tip()
-	known := make(map[shardlog.SegmentID]int64, len(t.expiry))
-	for _, info := range t.cfg.Machine.Segments() {
+	m := t.cfg.Machine
+	epoch, tip := m.RetentionEpoch(), m.Tip()
+	known := make(map[shardlog.SegmentID]expiry, len(t.expiry))
+	left := expiriesAtOnce
+	for _, info := range m.Segments() {
+		if info.LastArrivalMs+leastRetentionMs >= nowMs {
+			continue
+		}
 		id := info.SegmentID
-		at, ok := t.expiry[id]
-		if !ok {
-			var err error
-			if at, err = t.cfg.Machine.Expiry(id); err != nil {
+		x, ok := t.expiry[id]
+		if (!ok || x.epoch != epoch) && left > 0 {
+			left--
+			at, err := m.Expiry(id)
+			if err != nil {
 				return nil, err
 			}
+			x, ok = expiry{at, epoch}, true
+		}
+		if !ok {
+			continue // not yet
 		}
 		if id != tip.Current[id.Class].SegmentID {
-			known[id] = at
+			known[id] = x
 		}
-		if at < nowMs {
+		if x.ms < nowMs {
 			out = append(out, id)
 		}
 	}
 	t.expiry = known
 	return out, nil
 }
+
+const leastRetentionMs = stream.MinRetentionHours * 3_600_000
 
 // purge removes the data of deleted shards.
 func (t *Trimmer) purge(ctx context.Context) error {

@@ -107,7 +107,9 @@ func (w *world) refused(c Command, code stream.Code) string {
 	return err.Message
 }
 
-func (w *world) init(groups uint32) { w.must(&Init{Cluster: [16]byte{1}, Groups: groups, Key: [32]byte{2}}) }
+func (w *world) init(groups uint32) {
+	w.must(&Init{Cluster: [16]byte{1}, Groups: groups, Key: [32]byte{2}})
+}
 
 func (w *world) stream(name string) *Stream {
 	w.t.Helper()
