@@ -18,7 +18,7 @@ type groupState struct {
 	current      [classes]uint64 // the segment of each class that takes blocks, 0 = none yet
 }
 
-const defaultSegmentBytes = 16 << 20
+const defaultSegmentBytes = 8 << 20
 
 func (g groupState) encode() []byte {
 	dst := append(make([]byte, 0, 64), rowVersion)
