@@ -84,8 +84,10 @@ func operations() []operation {
 			return err
 		}, kept(3)},
 		{"retention", with(2), func(n *node) error {
-			go func() { _ = n.SetRetention(testContext(n.t), "s", 50, RetentionSet) }()
-			return nil
+			s, _ := n.meta.Stream("s")
+			ctx := testContext(n.t)
+			go func() { _ = n.SetRetention(ctx, "s", 50, RetentionSet) }() // returns when all is done, which here it may never be
+			return n.await(ctx, s.ID, func(s *metadata.Stream) bool { return s.Op != nil || s.RetentionHours == 50 })
 		}, func(n *node) {
 			n.active("s")
 			if s, _ := n.meta.Stream("s"); s.RetentionHours != 50 {
