@@ -18,7 +18,7 @@ type LogState struct {
 	Applied     uint64 // the last entry that was applied
 	AppliedTerm uint64
 	Watermark   uint64   // the index up to which the log was known to have been on disk
-	Voters      []string // as far as is applied
+	Members     []string // as far as is applied
 }
 
 // Inspect reads log, term and vote of a group of a stopped node, out of a store
@@ -40,7 +40,7 @@ func Inspect(cfg Config, id GroupID) (LogState, error) {
 		Applied: applied.Index, AppliedTerm: applied.Term, Watermark: l.Watermark,
 	}
 	for _, v := range latest.Configuration.Servers {
-		s.Voters = append(s.Voters, string(v.ID))
+		s.Members = append(s.Members, string(v.ID))
 	}
 	if err := errors.Join(err, logErr); err != nil {
 		return s, fmt.Errorf("group %d: %w", id, err)
