@@ -55,18 +55,6 @@ func TestGroupEndToEnd(t *testing.T) {
 	})
 }
 
-func TestStartIsFast(t *testing.T) {
-	groups(t, func(t *testing.T, id raftlog.GroupID, c nodeConfig) {
-		n := startNode(t, c)
-		begin := time.Now()
-		n.ready(id)
-		if d := time.Since(begin); d > 500*time.Millisecond {
-			t.Errorf("a single voter took %v: it waited for a leader", d)
-		}
-		n.close()
-	})
-}
-
 func TestOrderOfConcurrentProposers(t *testing.T) {
 	n := startNode(t, nodeConfig{dir: t.TempDir()})
 	g, _ := n.ready(3)
