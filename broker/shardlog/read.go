@@ -120,7 +120,7 @@ func (m *Machine) readRun(id stream.ShardID, x run, end stream.Position, l *limi
 	defer func() { err = errors.Join(err, it.Close()) }()
 	c := cursor{m: m, it: it, key: k}
 	ok := c.seek(l.from)
-	if ok && c.skipTo(l.floorMs, x.first, end) {
+	if ok && c.skipTo(l.floorMs, end) {
 		for ok = true; ok; ok = c.next() {
 			blocks = append(blocks, c.block)
 			if l.full(c.block) {
@@ -183,11 +183,11 @@ func (c *cursor) load() bool {
 
 // skipTo goes forward to the first block that arrived at or after ms, by
 // bisection over the positions: stamps never decrease.
-func (c *cursor) skipTo(ms int64, lo, hi stream.Position) bool {
+func (c *cursor) skipTo(ms int64, hi stream.Position) bool {
 	if c.block.Header().ArrivedMs >= ms {
 		return true
 	}
-	lo = c.block.Last() + 1 // every block that begins before lo arrived too early
+	lo := c.block.Last() + 1 // every block that begins before lo arrived too early
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		if !c.seekGE(mid) {
