@@ -1,10 +1,10 @@
 package raftlog_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc64"
 	"io"
 	"log/slog"
@@ -114,13 +114,15 @@ type nodeConfig struct {
 	fs   storage.FS // nil: the machine's
 	meta string     // directory of the metadata log
 	edit func(*raftlog.Config)
+
+	memtableBytes int64 // 0: 1 MiB
 }
 
 func startNode(t testing.TB, c nodeConfig) *node {
 	t.Helper()
 	n := &node{t: t, quarantined: map[raftlog.GroupID]error{}}
 	var err error
-	n.store, err = storage.Open(storage.Config{Dir: c.dir, FS: c.fs, MemtableBytes: 1 << 20, BlockCacheBytes: 1 << 20, OnFatal: n.onFatal})
+	n.store, err = storage.Open(storage.Config{Dir: c.dir, FS: c.fs, MemtableBytes: cmp.Or(c.memtableBytes, 1<<20), BlockCacheBytes: 1 << 20, OnFatal: n.onFatal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +192,12 @@ func entryOf(group raftlog.GroupID, number uint64, rows, size int) raftlog.Entry
 	return e
 }
 
+// rowKey is that of a block. Every few entries a segment begins.
 func rowKey(group raftlog.GroupID, number uint64, i int) []byte {
-	return key.GroupState(group, fmt.Sprintf("row-%08d-%d", number, i))
+	const rows, entries = 64, 20
+	k := key.BlockKey{Group: group, Segment: number/entries + 1, First: 1}
+	k.Shard.Index = uint32(number)*rows + uint32(i)
+	return k.Append(nil)
 }
 
 func rowValue(number uint64, i, size int) []byte {

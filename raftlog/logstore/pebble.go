@@ -19,6 +19,7 @@ type rowLog struct {
 	store *storage.Store
 	group uint32
 	buf   []byte // headers, reused between appends
+	turns turns
 }
 
 // load checks every header.
@@ -48,12 +49,25 @@ func (p *rowLog) load(each func(index, term uint64) error) (err error) {
 	return it.Error()
 }
 
-// append stores headers and rows of the entries in one synced batch.
+// append stores headers and rows of the entries in one synced batch, or, where a
+// segment begins, in two with one sync: of the first then all is on disk before any
+// of the second.
 func (p *rowLog) append(logs []*raft.Log) (size int, err error) {
 	b := p.store.NewBatch()
-	defer b.Close()
+	defer func() { b.Close() }()
 	for _, l := range logs {
 		h, values := split(l)
+		if ended, begins := p.turns.at(h.items); begins {
+			size += b.Bytes()
+			if err := b.Commit(false); err != nil {
+				return size, err
+			}
+			b.Close()
+			b = p.store.NewBatch()
+			if err := p.store.MakeRoom(ended); err != nil {
+				return size, err
+			}
+		}
 		for i, it := range h.items {
 			b.Set(it.key, values[i])
 		}
@@ -64,7 +78,7 @@ func (p *rowLog) append(logs []*raft.Log) (size int, err error) {
 	if cap(p.buf) > 1<<20 {
 		p.buf = nil
 	}
-	return b.Bytes(), b.Commit(true)
+	return size + b.Bytes(), b.Commit(true)
 }
 
 // read puts an entry together. A row may be gone if the entry is applied (it

@@ -119,6 +119,18 @@ func TestKeysSortAsTheirFields(t *testing.T) {
 	}
 }
 
+func TestSegmentOf(t *testing.T) {
+	for _, k := range kinds {
+		rapid.Check(t, func(t *rapid.T) {
+			f := genFields().Draw(t, "fields")
+			class, segment, ok := SegmentOf(k.make(f))
+			if ok != (k.name == "block") || ok && (class != f.class || segment != f.segment) {
+				t.Fatalf("a %s key of %+v is in class %d, segment %d: %v", k.name, f, class, segment, ok)
+			}
+		})
+	}
+}
+
 func TestKeysRoundTrip(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

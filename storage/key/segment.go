@@ -38,6 +38,14 @@ func ParseBlock(k []byte) (BlockKey, error) {
 	}, nil
 }
 
+// SegmentOf tells in which segment a block's key is; ok is false for other keys.
+func SegmentOf(k []byte) (class uint8, segment uint64, ok bool) {
+	if len(k) != blockKeySize || k[0] != spaceBlock {
+		return 0, 0, false
+	}
+	return k[5], binary.BigEndian.Uint64(k[6:]), true
+}
+
 func classed(space byte, group uint32, class uint8, segment uint64) []byte {
 	return u64(append(grouped(space, group, 21), class), segment)
 }
