@@ -1,0 +1,211 @@
+//go:build faults
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/runnel-io/runnel/bench/checker"
+	"github.com/runnel-io/runnel/client"
+	"github.com/runnel-io/runnel/stream"
+)
+
+const streamName = "ledger"
+
+// ledger is one stream, what was put into it, and what came back.
+type ledger struct {
+	checker *checker.Checker
+	acked   atomic.Int64
+	runs    atomic.Int64 // for keys that no two loads share
+}
+
+func newLedger() *ledger { return &ledger{checker: checker.New(rand.Uint64())} }
+
+// connect makes a client that never tries again: each put has one outcome.
+func connect(t *testing.T, n *node) *client.Client {
+	t.Helper()
+	once := client.RetryPolicy{Attempts: 1, Base: time.Millisecond, Max: time.Millisecond}
+	c, err := client.New(n.grpc, client.WithConnections(2), client.WithRetry(once))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func create(t *testing.T, n *node, shards int) {
+	t.Helper()
+	c := connect(t, n)
+	if err := c.CreateStream(bounded(t), streamName, shards, 24); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WaitActive(bounded(t), streamName); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// load puts from several goroutines until stopped or until puts fail, one after
+// the other per key: half of them single records, half batches.
+type load struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+func (l *ledger) load(t *testing.T, n *node, writers int) *load {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ld := &load{cancel: cancel}
+	c := connect(t, n)
+	sdk := newSDK(t, n)
+	round := l.runs.Add(1)
+	for w := range writers {
+		key := fmt.Sprintf("run-%d-writer-%d", round, w)
+		put := l.putOne
+		switch w % 3 {
+		case 1:
+			put = l.putMany
+		case 2:
+			put = func(ctx context.Context, _ *client.Client, key string) error { return l.putSDK(ctx, sdk, key) }
+		}
+		ld.wg.Go(func() {
+			for ctx.Err() == nil && put(ctx, c, key) == nil {
+			}
+		})
+	}
+	return ld
+}
+
+func (ld *load) wait() { ld.wg.Wait() }
+
+func (ld *load) stop() {
+	ld.cancel()
+	ld.wg.Wait()
+}
+
+func (l *ledger) putOne(ctx context.Context, c *client.Client, key string) error {
+	p := l.checker.Begin(streamName, key, 100+rand.IntN(900))
+	seq, err := c.Put(ctx, streamName, client.Record{PartitionKey: key, Data: p.Data})
+	if err != nil {
+		return err // it may be stored or not
+	}
+	p.Acked(seq)
+	l.acked.Add(1)
+	return nil
+}
+
+func (l *ledger) putMany(ctx context.Context, c *client.Client, key string) error {
+	puts := make([]checker.Put, 1+rand.IntN(50))
+	records := make([]client.Record, len(puts))
+	for i := range puts {
+		puts[i] = l.checker.Begin(streamName, key, 100+rand.IntN(900))
+		records[i] = client.Record{PartitionKey: key, Data: puts[i].Data}
+	}
+	results, err := c.PutMany(ctx, streamName, records)
+	for i, r := range results {
+		if r.Err == nil {
+			puts[i].Acked(r.Sequence)
+			l.acked.Add(1)
+		}
+	}
+	return err
+}
+
+// until waits until so many more puts are acknowledged, or the load has ended.
+func (l *ledger) until(t *testing.T, more int64) {
+	t.Helper()
+	end, deadline := l.acked.Load()+more, time.Now().Add(time.Minute)
+	for l.acked.Load() < end {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d puts were acknowledged within a minute", more-(end-l.acked.Load()), more)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// read passes over all shards from their start. The error is a failed read: what
+// was served is told to the checker in any case.
+func (l *ledger) read(t *testing.T, n *node) error {
+	t.Helper()
+	ctx, c := bounded(t), connect(t, n)
+	shards, err := c.ListShards(ctx, streamName, client.ShardFilter{})
+	if err != nil {
+		return fmt.Errorf("list shards: %w", err)
+	}
+	if err := tiled(shards); err != nil {
+		return err
+	}
+	for _, s := range shards {
+		if err := l.readShard(ctx, c, s); err != nil {
+			return fmt.Errorf("read %s: %w", s.ID, err)
+		}
+	}
+	return nil
+}
+
+func (l *ledger) readShard(ctx context.Context, c *client.Client, s client.ShardInfo) error {
+	r := l.checker.Reader(streamName, s.Index)
+	iterator, err := c.Iterator(ctx, streamName, s.ID, client.Horizon())
+	for err == nil && iterator != "" {
+		var b *client.Batch
+		var next string
+		if b, next, err = c.Read(ctx, iterator, stream.MaxReadRecords); err != nil {
+			break
+		}
+		for rec := range b.Records() {
+			r.Served(rec.Sequence, rec.ArrivedMs, rec.PartitionKey, rec.Data)
+		}
+		if b.MillisBehind == 0 {
+			break
+		}
+		iterator = next
+	}
+	if err == nil {
+		r.Complete()
+	}
+	return err
+}
+
+// tiled tells whether the open shards share all hash keys out.
+func tiled(shards []client.ShardInfo) error {
+	at, open := stream.HashKey{}, map[stream.HashKey]client.ShardInfo{}
+	for _, s := range shards {
+		if !s.Closed {
+			open[s.Range.Start] = s
+		}
+	}
+	for range open {
+		s, ok := open[at]
+		if !ok {
+			return fmt.Errorf("no open shard begins at %s", at)
+		}
+		if s.Range.End == stream.MaxHashKey {
+			return nil
+		}
+		at = s.Range.End.Next()
+	}
+	return fmt.Errorf("the open shards end before %s", at)
+}
+
+// verify reads everything back and checks it against what was put.
+func (l *ledger) verify(t *testing.T, n *node) {
+	t.Helper()
+	if err := l.read(t, n); err != nil {
+		t.Fatalf("%v\n%s", err, n.log)
+	}
+	if err := l.checker.Check().Err(); err != nil {
+		t.Fatalf("%v\n%s", err, n.log)
+	}
+}

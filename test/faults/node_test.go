@@ -1,0 +1,139 @@
+//go:build faults
+
+package faults
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// node is a `runnel dev` process.
+type node struct {
+	cmd              *exec.Cmd
+	aws, grpc, admin string
+	exited           chan struct{}
+	code             int // after exited
+	log              *logText
+}
+
+const (
+	startPatience = 90 * time.Second
+	stopPatience  = 20 * time.Second
+)
+
+// run starts a node and waits until it serves or ends; ready tells which.
+func run(t *testing.T, program, dir string, args ...string) (n *node, ready bool) {
+	t.Helper()
+	args = append([]string{
+		"dev", "--data-dir", dir, "--quotas", "off", "--config", "/dev/null",
+		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+	}, args...)
+	n = &node{cmd: exec.Command(program, args...), exited: make(chan struct{}), log: &logText{}}
+	n.cmd.Stderr = n.log
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.kill)
+	serving, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		n.listen(out, serving)
+	}()
+	go func() {
+		<-read // Wait closes the pipe
+		var exit *exec.ExitError
+		if err := n.cmd.Wait(); errors.As(err, &exit) {
+			n.code = exit.ExitCode()
+		}
+		close(n.exited)
+	}()
+	select {
+	case <-serving:
+		return n, true
+	case <-n.exited:
+		return n, false
+	case <-time.After(startPatience):
+		t.Fatalf("the node was neither ready nor gone after %v\n%s", startPatience, n.log)
+		return nil, false
+	}
+}
+
+// start is run for a node that must get ready.
+func start(t *testing.T, program, dir string, args ...string) *node {
+	t.Helper()
+	n, ready := run(t, program, dir, args...)
+	if !ready {
+		t.Fatalf("the node ended with code %d\n%s", n.code, n.log)
+	}
+	return n
+}
+
+// listen reads the addresses and the line that begins with "ready".
+func (n *node) listen(out io.Reader, serving chan<- struct{}) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		switch {
+		case len(fields) == 0:
+		case fields[0] == "ready":
+			close(serving)
+		case len(fields) < 2:
+		case fields[0] == "AWS":
+			n.aws = fields[1]
+		case fields[0] == "gRPC":
+			n.grpc = fields[1]
+		case fields[0] == "admin":
+			n.admin = fields[1]
+		}
+	}
+}
+
+// kill ends the node at once: what it had in memory is gone.
+func (n *node) kill() {
+	_ = n.cmd.Process.Kill() // it may have ended
+	<-n.exited
+}
+
+// stop ends the node as an operator does and returns its exit code.
+func (n *node) stop(t *testing.T) int {
+	t.Helper()
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-n.exited:
+	case <-time.After(stopPatience):
+		t.Fatalf("the node did not stop within %v\n%s", stopPatience, n.log)
+	}
+	return n.code
+}
+
+// logText is what a node logs.
+type logText struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
