@@ -95,4 +95,3 @@ const (
 	exitSync     = 6
 	exitCorrupt  = 7
 )
-
