@@ -72,7 +72,7 @@ func (e *events) backgroundError(err error) {
 	n := len(e.errors)
 	e.mu.Unlock()
 	if n > maxBackgroundErrors {
-		e.store.fatal(fmt.Errorf("%d failures of background work in %v, the last: %w", n, backgroundErrorWindow, asDiskFull(err)))
+		e.store.fatal(fmt.Errorf("%d failures of background work in %v, the last: %w", n, backgroundErrorWindow, asKnown(err)))
 	}
 }
 
@@ -113,6 +113,14 @@ func (e *events) Fatalf(format string, args ...any) {
 	}
 	e.store.fatal(err)
 	select {}
+}
+
+// asKnown makes ENOSPC matchable as ErrDiskFull and damage as ErrCorrupt.
+func asKnown(err error) error {
+	if pebble.IsCorruptionError(err) && !errors.Is(err, ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return asDiskFull(err)
 }
 
 // asDiskFull makes ENOSPC matchable as ErrDiskFull.

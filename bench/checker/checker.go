@@ -2,6 +2,8 @@ package checker
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -204,3 +206,15 @@ func (c *Checker) recognise(streamIndex int, partitionKey string, data []byte) (
 // the shard. It must have met every put that was acknowledged before it began,
 // and every acknowledged put needs such a pass.
 func (r *Reader) Complete() { r.complete = true }
+
+// Copy makes a checker that knows the same puts and no readers, to check what
+// another copy of the same log serves.
+func Copy(c *Checker) *Checker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := &Checker{
+		seed: c.seed, started: c.started, now: c.now, keySeed: c.keySeed,
+		streams: maps.Clone(c.streams), names: slices.Clone(c.names), puts: slices.Clone(c.puts),
+	}
+	return d
+}

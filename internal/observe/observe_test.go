@@ -2,6 +2,7 @@ package observe
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -80,9 +81,16 @@ func TestLogger(t *testing.T) {
 		var b bytes.Buffer
 		l := NewLogger(&b, format, slog.LevelWarn)
 		l.Info("not told")
-		l.Warn("told")
-		if got := b.String(); !strings.Contains(got, want) || strings.Contains(got, "not told") {
+		l.Warn("told", "error", traced{})
+		if got := b.String(); !strings.Contains(got, want) || strings.Contains(got, "not told") || strings.Contains(got, "stack") {
 			t.Errorf("%s: %q", format, got)
 		}
 	}
 }
+
+// traced is an error that shows a stack to those who ask for every detail.
+type traced struct{}
+
+func (traced) Error() string { return "failed" }
+
+func (traced) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("failed\nstack")) }

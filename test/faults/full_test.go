@@ -140,4 +140,3 @@ func TestFullDisk(t *testing.T) {
 func retriedBySDKs(code string) bool {
 	return code == "InternalFailure" || code == "ServiceUnavailable" || code == "ServiceUnavailableException"
 }
-
