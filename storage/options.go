@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -65,17 +66,23 @@ func (s *Store) options() *pebble.Options {
 // is durable only with its parent, so each parent of a new one is synced.
 func MakeDir(fs FS, dir string) error {
 	made := []string{dir} // even if it is there: whoever made it may have died before the sync
+	_, err := fs.Stat(dir)
+	existed := err == nil
 	for d := fs.PathDir(dir); d != fs.PathDir(d); d = fs.PathDir(d) {
 		if _, err := fs.Stat(d); !isNotExist(err) {
 			break
 		}
 		made = append(made, d)
 	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
 	for _, d := range made {
-		if err := syncDir(fs, fs.PathDir(d)); err != nil {
+		err := syncDir(fs, fs.PathDir(d))
+		if existed && errors.Is(err, os.ErrPermission) {
+			err = nil // it was made for us by somebody with more rights, and is that one's to keep
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -88,7 +88,7 @@ func dev(ctx context.Context, std stdio, cfg *config.Dev) error {
 }
 
 func startNode(ctx context.Context, std stdio, cfg *config.Dev) (*node.Node, error) {
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+	if err := storage.MakeDir(storage.OSFS(), cfg.DataDir); err != nil {
 		return nil, &failure{code: exitUsage, err: fmt.Errorf("data directory: %w", err), hint: "Name another with --data-dir."}
 	}
 	nc := node.Config{

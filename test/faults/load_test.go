@@ -199,13 +199,19 @@ func tiled(shards []client.ShardInfo) error {
 	return fmt.Errorf("the open shards end before %s", at)
 }
 
-// verify reads everything back and checks it against what was put.
-func (l *ledger) verify(t *testing.T, n *node) {
+// check reads everything back and compares it with what was put.
+func (l *ledger) check(t *testing.T, n *node) error {
 	t.Helper()
 	if err := l.read(t, n); err != nil {
-		t.Fatalf("%v\n%s", err, n.log)
+		return err
 	}
-	if err := l.checker.Check().Err(); err != nil {
+	return l.checker.Check().Err()
+}
+
+// verify is check for what must be as it was put.
+func (l *ledger) verify(t *testing.T, n *node) {
+	t.Helper()
+	if err := l.check(t, n); err != nil {
 		t.Fatalf("%v\n%s", err, n.log)
 	}
 }
