@@ -34,6 +34,7 @@ type ledger struct {
 	void      int // entries without rows
 	fail      error
 	refuse    func(raftlog.Committed) bool // delete the rows of such entries
+	seen      func(count uint64)           // is told how many entries readers may see
 }
 
 func (l *ledger) stateKey() []byte { return key.GroupState(l.group, "ledger") }
@@ -90,6 +91,9 @@ func (l *ledger) Published(index uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.published = index
+	if l.seen != nil {
+		l.seen(l.count)
+	}
 }
 
 func (l *ledger) look(f func()) {

@@ -21,6 +21,9 @@ type CorruptionError struct {
 }
 
 func (e *CorruptionError) Error() string {
+	if e.Start == nil && e.End == nil {
+		return fmt.Sprintf("damage in %s: %v", e.Path, e.Cause)
+	}
 	return fmt.Sprintf("damage in %s (keys %x to %x): %v", e.Path, e.Start, e.End, e.Cause)
 }
 

@@ -136,7 +136,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, disk: cfg.FS, gone: make(chan struct{})}
 	s.reserve.store = s
 	s.events = newEvents(s)
-	s.cfg.FS, s.watched = vfs.WithDiskHealthChecks(cfg.FS, slowAfter, nil, s.events.slow)
+	s.cfg.FS, s.watched = vfs.WithDiskHealthChecks(markerFS{cfg.FS}, slowAfter, nil, s.events.slow)
 	if !cfg.ReadOnly {
 		if err := MakeDir(s.disk, cfg.Dir); err != nil {
 			return nil, errors.Join(asDiskFull(err), s.watched.Close())
