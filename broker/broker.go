@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/runnel-io/runnel/broker/metadata"
 	"github.com/runnel-io/runnel/broker/tailcache"
@@ -20,6 +21,7 @@ type Broker struct {
 	log     *slog.Logger
 	account metadata.Account
 	startMs int64
+	clock   ratchet // of the metadata
 
 	meta      *metadata.Machine
 	metaGroup *raftlog.Group
@@ -54,6 +56,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Broker, error) {
 		cfg: cfg, deps: deps, log: log,
 		account:  metadata.Account{ID: cfg.Account, Region: cfg.Region},
 		startMs:  cfg.Now().UnixMilli(),
+		clock:    ratchet{wall: cfg.Now, elapsed: cfg.elapsed},
 		cache:    tailcache.New(cfg.TailCacheBytes),
 		groups:   make(map[uint32]*dataGroup),
 		rates:    newControlRates(cfg),
@@ -64,14 +67,19 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Broker, error) {
 	b.reconciler = newReconciler(b)
 	b.meta = metadata.New(metadata.Config{Account: b.account, Logger: log, Changed: b.reconciler.wake})
 	if err := b.openGroups(ctx); err != nil {
-		b.cancel()
-		return nil, errors.Join(err, b.closeGroups(context.WithoutCancel(ctx)))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+		defer cancel()
+		return nil, errors.Join(err, b.Close(ctx))
 	}
 	b.tasks.Go(func() { b.reconciler.lead(b.ctx) })
 	b.tasks.Go(func() { b.tidy(b.ctx) })
 	b.tasks.Go(func() { b.rotateKeys(b.ctx) })
 	return b, nil
 }
+
+// closePatience is how long a broker that could not be opened waits for what it
+// has begun.
+const closePatience = 5 * time.Second
 
 // Ready returns when the node leads what it has to lead and takes records.
 func (b *Broker) Ready(ctx context.Context) error {
@@ -123,10 +131,19 @@ func (b *Broker) StreamARN(name string) string {
 
 func (b *Broker) nowMs() int64 { return b.cfg.Now().UnixMilli() }
 
+// metaMs is the time of metadata commands. It advances whatever the wall does.
+func (b *Broker) metaMs() int64 { return b.clock.nowMs(b.meta.TimeMs()) }
+
+// patience bounds what waits for a group: a disk that hangs must not take the
+// callers along for ever.
+const patience = 30 * time.Second
+
 // propose puts a command into the metadata log and returns its answer. A
 // refusal is the error.
 func (b *Broker) propose(ctx context.Context, c metadata.Command) (any, error) {
-	answer, err := b.metaGroup.Propose(raftlog.Entry{Command: metadata.Encode(c, b.nowMs())}).Wait(ctx)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := b.metaGroup.Propose(raftlog.Entry{Command: metadata.Encode(c, b.metaMs())}).Wait(ctx)
 	if err != nil {
 		return nil, proposeError(err)
 	}
@@ -146,6 +163,8 @@ func proposeError(err error) error {
 
 // verify makes sure that what this node has published is the latest.
 func verify(ctx context.Context, g *raftlog.Group) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if err := g.VerifyLeader(ctx); err != nil {
 		return stream.Wrap(stream.CodeUnavailable, err, "this node does not lead the group at the moment")
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/runnel-io/runnel/broker/coalesce"
 	"github.com/runnel-io/runnel/raftlog"
 	"github.com/runnel-io/runnel/storage"
 )
@@ -31,7 +32,7 @@ type Config struct {
 	ParkedBytes    int64 // of these, how many may wait for a reshard; 16 MiB
 
 	// TrimAfterClockJump lets the node delete expired records although its
-	// clock was more than an hour ahead of them when it started.
+	// clock is more than an hour ahead of what was to be expected.
 	TrimAfterClockJump bool
 
 	// Now is the wall clock; time.Now.
@@ -40,6 +41,12 @@ type Config struct {
 	// fault is called after each persisted step of an operation. An error stops
 	// the reconciler at that point, as a crash would. For tests.
 	fault func(point string) error
+	// elapsed never goes back; by default it counts while the machine sleeps.
+	elapsed func() time.Duration
+	// trusted tells whether the wall is held to other clocks.
+	trusted func() bool
+	// reshardPatience is how long a put waits for the map to flip; 2 s.
+	reshardPatience time.Duration
 	// tidyEvery is how often expired shards are looked for.
 	tidyEvery time.Duration
 }
@@ -85,6 +92,15 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.reshardPatience == 0 {
+		c.reshardPatience = 2 * time.Second
+	}
+	if c.elapsed == nil {
+		c.elapsed = coalesce.System().Elapsed
+	}
+	if c.trusted == nil {
+		c.trusted = coalesce.Disciplined
 	}
 	if c.tidyEvery == 0 {
 		c.tidyEvery = time.Minute

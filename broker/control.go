@@ -29,7 +29,7 @@ func (b *Broker) limits() metadata.Limits {
 
 // dueMs is when a life-cycle state that begins now may end.
 func (b *Broker) dueMs() int64 {
-	return max(b.nowMs(), b.meta.TimeMs()) + b.cfg.LifecycleDelay.Milliseconds()
+	return b.metaMs() + b.cfg.LifecycleDelay.Milliseconds()
 }
 
 // admit charges the control plane's rate and checks that the disk has room for

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runnel-io/runnel/broker/metadata"
 	"github.com/runnel-io/runnel/storage"
 	"github.com/runnel-io/runnel/stream"
 )
@@ -264,26 +263,74 @@ func TestPageTokens(t *testing.T) {
 	wantCode(t, err, stream.CodeExpiredToken, "expired")
 }
 
-// A put's number of the stream before must not pass as one of the stream that
-// has its name now, not even within one second and for one position.
-func TestRecreatedStreamRefusesOldNumbers(t *testing.T) {
-	frozen := time.Now()
-	n := startNode(t, storage.NewCrashableMem(), Config{Now: func() time.Time { return frozen }})
+// Nothing of a stream that was deleted passes for the stream that has its name
+// now, not even within one second, for one position, and after reshards have
+// pushed creation seconds ahead of the clock.
+func TestRecreatedStreamSharesNothing(t *testing.T) {
+	c := newStill()
+	n := startNode(t, storage.NewCrashableMem(), c.config())
 	ctx := testContext(t)
-	n.create("s", 1)
-	old := n.put("s", "k", "v")[0].Sequence.String()
-	token := n.iterator("s", 0, From{Kind: AtSequence, Sequence: old})
-	if err := n.DeleteStream(ctx, "s", false); err != nil {
-		t.Fatal(err)
+	type leftover struct{ sequence, token string }
+	var old []leftover
+	var shards uint32
+	for round := range 4 {
+		n.create("s", 1)
+		if left := n.readStream("s"); len(left) != 0 {
+			t.Fatalf("round %d: the new stream shows %v", round, left)
+		}
+		for i := range round {
+			if err := n.SplitShard(ctx, "s", stream.ShardName(uint32(2*i)), stream.HashKey{Hi: ^uint64(0) << (63 - i)}); err != nil {
+				t.Fatal(err)
+			}
+			n.active("s")
+		}
+		n.put("s", "k", "v")
+		for _, sh := range n.shards("s", ShardFilter{}) {
+			shards = max(shards, sh.ID.Index)
+			for _, o := range old {
+				n.wantForeign(t, sh, o.sequence)
+			}
+		}
+		for _, o := range old {
+			_, err := n.Read(ctx, o.token, 10)
+			wantCode(t, err, stream.CodeNotFound, "in stream s under account 000000000000 does not exist")
+		}
+		for _, sh := range n.shards("s", ShardFilter{}) {
+			token := n.iterator("s", sh.ID.Index, From{Kind: TrimHorizon})
+			old = append(old, leftover{sh.Start.String(), token})
+			records, _ := n.readShard(token)
+			for _, r := range records {
+				old = append(old, leftover{r.stamp.Sequence.String(), token})
+			}
+		}
+		sub, err := n.Subscribe(ctx, "s", "0", From{Kind: Latest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.DeleteStream(ctx, "s", false); err != nil {
+			t.Fatal(err)
+		}
+		n.gone("s")
+		_, err = sub.Next(ctx, 1)
+		wantCode(t, err, stream.CodeNotFound, "does not exist")
 	}
-	n.gone("s")
-	n.create("s", 1)
-	_, err := n.Iterator(ctx, "s", "0", From{Kind: AtSequence, Sequence: old})
-	wantError(t, err, stream.CodeInvalidArgument, fmt.Sprintf("StartingSequenceNumber %s used in GetShardIterator on shard shardId-000000000000 "+
-		"in stream s under account 000000000000 is invalid because it did not come from this stream.", old))
-	_, err = n.Read(ctx, token, 10)
-	wantCode(t, err, stream.CodeNotFound, "Shard shardId-000000000000 in stream s under account 000000000000 does not exist")
-	if s, _ := n.meta.Stream("s"); s.Status != metadata.Active {
-		t.Fatal(s.Status)
+	if shards != 6 || len(old) < 12 {
+		t.Fatalf("%d shards, %d numbers", shards, len(old))
+	}
+}
+
+// wantForeign fails unless a number is refused that did not come from the stream.
+func (n *node) wantForeign(t *testing.T, sh ShardInfo, sequence string) {
+	t.Helper()
+	for _, kind := range []FromKind{AtSequence, AfterSequence} {
+		_, err := n.Iterator(testContext(t), "s", sh.ID.Name(), From{Kind: kind, Sequence: sequence})
+		if err == nil {
+			t.Fatalf("number %s of a deleted stream is taken for shard %s", sequence, sh.ID)
+		}
+		seq, perr := stream.ParseSequence(sequence)
+		if perr == nil && seq.Shard == sh.ID.Index {
+			wantError(t, err, stream.CodeInvalidArgument, fmt.Sprintf("StartingSequenceNumber %s used in GetShardIterator on shard %s "+
+				"in stream s under account 000000000000 is invalid because it did not come from this stream.", sequence, sh.ID.Name()))
+		}
 	}
 }

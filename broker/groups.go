@@ -16,6 +16,7 @@ import (
 	"github.com/runnel-io/runnel/raftlog"
 	"github.com/runnel-io/runnel/storage"
 	"github.com/runnel-io/runnel/storage/key"
+	"github.com/runnel-io/runnel/stream"
 )
 
 // dataGroup is one data group of this node.
@@ -57,6 +58,9 @@ func (b *Broker) openGroups(ctx context.Context) error {
 // its log is then found empty, it has been lost and must not be made anew.
 var foundedKey = key.Node("metadata-bootstrapped")
 
+// errMetadataLost is why a node does not start.
+var errMetadataLost = stream.Errorf(stream.CodeCorrupt, "the log of the metadata is lost, although this node has had one")
+
 func (b *Broker) openMetadata(ctx context.Context) error {
 	known, err := b.has(foundedKey)
 	if err != nil {
@@ -75,6 +79,9 @@ func (b *Broker) openMetadata(ctx context.Context) error {
 	}
 	if b.metaGroup, err = b.deps.Host.Open(raftlog.MetadataGroup, b.meta); err != nil {
 		return err
+	}
+	if st := b.metaGroup.Status(); st.Last == 0 && st.Applied == 0 {
+		return errMetadataLost
 	}
 	return b.metaGroup.Ready(ctx)
 }
@@ -138,12 +145,13 @@ func (b *Broker) openData(ctx context.Context, id uint32) (err error) {
 	}
 	g.coalescer = coalesce.New(coalesce.Config{
 		Group: coalesce.Raft(g.raft), Machine: g.machine,
-		Clock:      coalesce.NewClock(coalesce.Source{Wall: b.cfg.Now, Elapsed: coalesce.System().Elapsed}),
+		Clock:      coalesce.NewClock(coalesce.Source{Wall: b.cfg.Now, Elapsed: b.cfg.elapsed}),
 		Writable:   b.deps.Store.CheckWritable,
 		QueueBytes: b.cfg.InFlightBytes, Logger: b.log.With("group", id),
 	})
 	g.trimmer = coalesce.NewTrimmer(coalesce.TrimConfig{
-		Coalescer: g.coalescer, Machine: g.machine, AfterClockJump: b.cfg.TrimAfterClockJump, Logger: b.log.With("group", id),
+		Coalescer: g.coalescer, Machine: g.machine, Logger: b.log.With("group", id),
+		AfterClockJump: b.cfg.TrimAfterClockJump, Trusted: b.cfg.trusted,
 	})
 	b.groups[id] = g
 	b.tasks.Go(func() { g.trimmer.Run(b.ctx) })

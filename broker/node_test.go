@@ -28,13 +28,26 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-const patience = 20 * time.Second
+const testPatience = 20 * time.Second
 
 func testContext(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx := testContext(t)
+	for !holds() {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("never: %s", what)
+		}
+	}
 }
 
 // startNode opens a node on fs, whose files a former one may have left.
@@ -78,7 +91,7 @@ func (n *node) stop() {
 	if n.store == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 	defer cancel()
 	for what, err := range map[string]error{
 		"broker": n.Close(ctx), "host": n.host.Close(ctx), "store": n.store.Close(),

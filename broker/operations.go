@@ -43,7 +43,7 @@ func (b *Broker) advance(ctx context.Context, id stream.StreamID) (after time.Du
 		if wait := b.until(s); wait > 0 {
 			return wait, nil
 		}
-		if err := b.step(ctx, s); err != nil {
+		if err := b.stepInTime(ctx, s); err != nil {
 			return 0, fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
@@ -57,8 +57,14 @@ func (b *Broker) until(s *metadata.Stream) time.Duration {
 	if !waits {
 		return 0
 	}
-	now := max(b.nowMs(), b.meta.TimeMs())
-	return max(0, time.Duration(op.DueMs-now)*time.Millisecond)
+	return max(0, time.Duration(op.DueMs-b.metaMs())*time.Millisecond)
+}
+
+// stepInTime gives up what takes too long. All steps may be repeated.
+func (b *Broker) stepInTime(ctx context.Context, s *metadata.Stream) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return b.step(ctx, s)
 }
 
 // step does the next step of the operation and says so in the metadata.

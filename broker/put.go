@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/runnel-io/runnel/broker/coalesce"
 	"github.com/runnel-io/runnel/broker/metadata"
@@ -13,9 +12,6 @@ import (
 
 // recordCost is what a record in flight costs beside its own bytes.
 const recordCost = 128
-
-// reshardPatience is how long a put waits for the map to flip.
-const reshardPatience = 2 * time.Second
 
 // Put stores records and returns when each is durable or refused, one result
 // per record in their order. Records of one shard keep their order; once one of

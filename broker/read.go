@@ -14,6 +14,11 @@ import (
 // place. It charges the shard's read quota. Errors: CodeInvalidArgument,
 // CodeExpiredIterator, CodeThroughputExceeded, CodeNotFound, CodeCorrupt.
 func (b *Broker) Read(ctx context.Context, token string, limit int) (ReadResult, error) {
+	return b.ReadUpTo(ctx, token, limit, stream.MaxReadBytes)
+}
+
+// ReadUpTo is Read for a caller who has memory for so many bytes only.
+func (b *Broker) ReadUpTo(ctx context.Context, token string, limit, maxBytes int) (ReadResult, error) {
 	if limit < 1 || limit > stream.MaxReadRecords {
 		return ReadResult{}, stream.Errorf(stream.CodeValidation, "a read returns 1 to %d records, not %d", stream.MaxReadRecords, limit)
 	}
@@ -27,7 +32,7 @@ func (b *Broker) Read(ctx context.Context, token string, limit int) (ReadResult,
 	if err := b.chargeRead(r); err != nil {
 		return ReadResult{}, err
 	}
-	part, err := b.readPart(r, from, limit, stream.MaxReadBytes, (*part).fill)
+	part, err := b.readPart(r, from, limit, min(maxBytes, stream.MaxReadBytes), (*part).fill)
 	if err != nil {
 		return ReadResult{}, err
 	}

@@ -187,3 +187,41 @@ func TestExpiredShardsAreForgotten(t *testing.T) {
 	}
 	n.put("s", "a", "2")
 }
+
+// A crash while expired shards are dropped leaves nothing that the next attempt
+// does not finish.
+func TestCrashWhileShardsAreForgotten(t *testing.T) {
+	for at := range 2 {
+		var c clock
+		files := storage.NewCrashableMem()
+		f := newFaults(at + 1)
+		n := startNode(t, files, Config{Now: c.Now, fault: f.pass})
+		ctx := testContext(t)
+		n.create("s", 1)
+		n.put("s", "a", "1")
+		if err := n.SplitShard(ctx, "s", "0", stream.HashKey{Hi: 1 << 63}); err != nil {
+			t.Fatal(err)
+		}
+		n.active("s")
+		c.advance(25 * time.Hour)
+		f.arm()
+		s, _ := n.meta.Stream("s")
+		if err := n.expire(ctx, s.ID, s.Shards()[:1]); err == nil {
+			t.Fatal("the fault did not stop it")
+		}
+		after := crashed(files)
+		n.stop()
+		n = startNode(t, after, Config{Now: c.Now})
+		if s, _ = n.meta.Stream("s"); len(s.Shards()) == 3 {
+			if err := n.expire(testContext(t), s.ID, s.Shards()[:1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if list := n.shards("s", ShardFilter{}); len(list) != 2 {
+			t.Fatalf("%d shards are left", len(list))
+		}
+		checkTiling(t, "at horizon", n.shards("s", ShardFilter{Kind: FilterAtTrimHorizon}))
+		n.put("s", "a", "2")
+		n.stop()
+	}
+}

@@ -98,13 +98,13 @@ func (p *put) take(s *metadata.Stream, g *groupSend) {
 		for _, span := range g.results[i].Spans {
 			which := batch.which[done : done+span.Count]
 			done += span.Count
-			p.takeSpan(s, g.group, batch.shard, which, span)
+			p.takeSpan(s, batch.shard, which, span)
 		}
 	}
 	g.results, g.err = nil, nil
 }
 
-func (p *put) takeSpan(s *metadata.Stream, g *dataGroup, sh *metadata.Shard, which []int32, span coalesce.Span) {
+func (p *put) takeSpan(s *metadata.Stream, sh *metadata.Shard, which []int32, span coalesce.Span) {
 	switch {
 	case span.Err == nil:
 		seq := stream.Sequence{CreatedSec: sh.CreatedSec, ArrivedSec: span.ArrivedMs / 1000, Shard: sh.ID.Index}
@@ -112,7 +112,7 @@ func (p *put) takeSpan(s *metadata.Stream, g *dataGroup, sh *metadata.Shard, whi
 			seq.Position = span.First + stream.Position(n)
 			p.results[i] = PutResult{Shard: sh.ID.Index, Sequence: seq}
 		}
-	case notInMap(g, sh.ID, span.Err):
+	case notInMap(span.Err):
 		p.moved = append(p.moved, which...)
 	case stream.CodeOf(span.Err) == stream.CodeNotFound:
 		p.fail(which, p.b.account.NoStream(s.Name)) // deleted meanwhile
@@ -123,16 +123,9 @@ func (p *put) takeSpan(s *metadata.Stream, g *dataGroup, sh *metadata.Shard, whi
 
 // notInMap tells whether a shard refused records because the map has flipped,
 // or is about to: the parent is closed, or the child not open yet.
-func notInMap(g *dataGroup, id stream.ShardID, err error) bool {
+func notInMap(err error) bool {
 	var closed *shardlog.ClosedError
-	if errors.As(err, &closed) {
-		return true
-	}
-	if stream.CodeOf(err) != stream.CodeUnavailable {
-		return false
-	}
-	st, ok := g.machine.Shard(id)
-	return ok && st.Phase == shardlog.Prepared
+	return errors.As(err, &closed) || errors.Is(err, shardlog.ErrNotOpen)
 }
 
 // rerouting is a put that waits for the map to flip. A nil one has not begun.
@@ -145,7 +138,7 @@ type rerouting struct {
 
 func (b *Broker) beginRerouting(ctx context.Context) *rerouting {
 	w := &rerouting{b: b}
-	w.ctx, w.cancel = context.WithTimeout(ctx, reshardPatience)
+	w.ctx, w.cancel = context.WithTimeout(ctx, b.cfg.reshardPatience)
 	return w
 }
 

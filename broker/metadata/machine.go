@@ -3,6 +3,7 @@ package metadata
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -157,6 +158,7 @@ func (m *Machine) replaceView() error {
 		m.gone = append(m.gone, v.(*Stream))
 		return true
 	})
+	m.view.name(m.names)
 	for _, id := range m.ids() {
 		s := m.streams[id]
 		s.remap()
@@ -304,6 +306,17 @@ func (m *Machine) publish() {
 	if len(pending) > 0 && m.cfg.Changed != nil {
 		m.cfg.Changed(pending)
 	}
+}
+
+// name adds many names at once; set would move them all for each.
+func (v *view) name(names map[string]stream.StreamID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name := range names { // sorted below
+		v.names = append(v.names, name)
+	}
+	slices.Sort(v.names)
+	v.names = slices.Compact(v.names)
 }
 
 func (v *view) set(s *Stream) {

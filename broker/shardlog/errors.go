@@ -1,6 +1,7 @@
 package shardlog
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/runnel-io/runnel/stream"
@@ -26,13 +27,16 @@ func errUnknownShard(id stream.ShardID) error {
 	return stream.Errorf(stream.CodeNotFound, "shard %s of stream incarnation %d is not in this group", id.Name(), id.Stream)
 }
 
+// ErrNotOpen is the cause when a shard takes no records yet: it will soon.
+var ErrNotOpen = errors.New("prepared, not open")
+
 // errNotTaken tells why a shard takes no records, nil if it does.
 func errNotTaken(s ShardState) error {
 	switch s.Phase {
 	case Open:
 		return nil
 	case Prepared:
-		return stream.Errorf(stream.CodeUnavailable, "shard %s is not open yet", s.ID.Name())
+		return stream.Wrap(stream.CodeUnavailable, ErrNotOpen, "shard "+s.ID.Name()+" is not open yet")
 	case Closed:
 		return &ClosedError{Shard: s.ID, MetaIndex: s.MetaIndex}
 	}
