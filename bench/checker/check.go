@@ -17,7 +17,8 @@ type Kind string
 const (
 	Lost        Kind = "lost"         // acknowledged, but a complete pass of its shard did not serve it
 	Unread      Kind = "unread"       // acknowledged, but no complete pass of its shard began after that: nothing is known
-	Gap         Kind = "gap"          // acknowledged, but a pass that served what is before and after it left it out
+	Gap         Kind = "gap"          // stored, as another pass showed, but a pass that served what is before and after it left it out
+	Vanished    Kind = "vanished"     // served once, but a complete pass that began later did not serve it
 	Moved       Kind = "moved"        // acknowledged at one number, served at another
 	Duplicated  Kind = "duplicated"   // stored more often than it was put
 	Changed     Kind = "changed"      // served with other bytes, key or stream than it was put with
@@ -92,11 +93,12 @@ type check struct {
 	report Report
 	value  map[place]uint64 // which put each number served stands for
 	ackAt  map[place]uint64 // which put each number acknowledged stands for
+	stored map[shardKey][]known
 }
 
 // Check judges what was told so far.
 func (c *Checker) Check() Report {
-	k := &check{Checker: c, value: map[place]uint64{}, ackAt: map[place]uint64{}}
+	k := &check{Checker: c, value: map[place]uint64{}, ackAt: map[place]uint64{}, stored: map[shardKey][]known{}}
 	k.report.Violations = map[Kind]int{}
 	k.report.Counts = c.Counts()
 	k.acks()
@@ -105,6 +107,7 @@ func (c *Checker) Check() Report {
 	}
 	k.copies()
 	k.losses()
+	k.gaps()
 	k.keys()
 	return k.report
 }
@@ -183,7 +186,12 @@ func (k *check) fault(at place, s served) bool {
 		return false
 	case sound:
 	}
-	if other, ok := k.value[at]; ok && other != s.id {
+	other, ok := k.value[at]
+	switch {
+	case !ok:
+		shard := shardKey{at.stream, at.shard}
+		k.stored[shard] = append(k.stored[shard], known{at.position, k.since(at, s)})
+	case other != s.id:
 		k.add(TwoValues, at, "it was served as put %d and as put %d", other, s.id)
 	}
 	k.value[at] = s.id
@@ -236,34 +244,31 @@ func (k *check) losses() {
 			k.add(Lost, at, "put %d", id)
 		}
 	}
-	k.gaps()
 }
 
-// known is a number that was acknowledged and served.
+// known is a number of which somebody knows what it stands for.
 type known struct {
 	position stream.Position
-	ended    int64 // when it was acknowledged
+	since    int64 // when it was acknowledged, or first served by the first pass that did
 }
 
-// gaps finds what a pass left out between two records that it served.
-func (k *check) gaps() {
-	all := map[shardKey][]known{}
-	for id := range k.puts { // almost in order, so that sorting costs little
-		p := &k.puts[id]
-		at := place{int(p.stream), p.shard, p.position}
-		if other, ok := k.value[at]; ok && p.outcome == acked && other == uint64(id) {
-			s := shardKey{at.stream, at.shard}
-			all[s] = append(all[s], known{at.position, p.ended})
-		}
+func (k *check) since(at place, s served) int64 {
+	if id, ok := k.ackAt[at]; ok && id == s.id {
+		return min(s.at, k.puts[id].ended)
 	}
-	for _, positions := range all {
+	return s.at
+}
+
+// gaps finds what a pass left out although somebody has it.
+func (k *check) gaps() {
+	for _, positions := range k.stored { // in order but for where passes meet, so that sorting costs little
 		slices.SortFunc(positions, func(a, b known) int { return cmp.Compare(a.position, b.position) })
 	}
 	for _, r := range k.readers {
 		if len(r.served) == 0 && !r.complete {
 			continue
 		}
-		positions := all[shardKey{r.stream, r.shard}]
+		positions := k.stored[shardKey{r.stream, r.shard}]
 		begin := 0 // a complete pass begins before everything
 		if !r.complete {
 			begin, _ = slices.BinarySearchFunc(positions, r.served[0].position, func(x known, p stream.Position) int {
@@ -288,8 +293,8 @@ func (k *check) gapsOf(r *Reader, positions []known) {
 		return
 	}
 	for _, p := range positions {
-		if p.ended < r.begun {
-			k.add(Gap, place{r.stream, r.shard, p.position}, "a complete pass ended without it")
+		if p.since < r.begun {
+			k.add(Vanished, place{r.stream, r.shard, p.position}, "a complete pass that began later ended without it")
 		}
 	}
 }

@@ -149,6 +149,7 @@ type served struct {
 	position  stream.Position
 	created   int64
 	arrivedMs int64
+	at        int64 // when
 	id        uint64
 	fault     fault
 }
@@ -174,7 +175,7 @@ func (c *Checker) Reader(streamName string, shard uint32) *Reader {
 
 // Served tells what the reader was served next. arrivedMs is 0 if it was not told.
 func (r *Reader) Served(seq stream.Sequence, arrivedMs int64, partitionKey string, data []byte) {
-	s := served{position: seq.Position, created: seq.CreatedSec, arrivedMs: arrivedMs}
+	s := served{position: seq.Position, created: seq.CreatedSec, arrivedMs: arrivedMs, at: r.c.now()}
 	s.id, s.fault = r.c.recognise(r.stream, partitionKey, data)
 	if seq.Shard != r.shard {
 		s.fault = elsewhere
@@ -203,8 +204,8 @@ func (c *Checker) recognise(streamIndex int, partitionKey string, data []byte) (
 }
 
 // Complete tells that the pass began at the oldest record and came to the end of
-// the shard. It must have met every put that was acknowledged before it began,
-// and every acknowledged put needs such a pass.
+// the shard. It must have met every put that was acknowledged and every record
+// that was served before it began, and every acknowledged put needs such a pass.
 func (r *Reader) Complete() { r.complete = true }
 
 // Copy makes a checker that knows the same puts and no readers, to check what

@@ -170,7 +170,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 			h.read()
 			h.pass(h.shards[0], slices.Delete(slices.Clone(h.shards[0].records), 4, 5))
 		}},
-		{"one complete reader stops early", Gap, nil, func(h *history) {
+		{"one complete reader stops early", Vanished, nil, func(h *history) {
 			h.read()
 			s := h.shards[0].records
 			h.pass(h.shards[0], s[:len(s)-1]).Complete()
@@ -178,6 +178,21 @@ func TestEveryViolationIsFound(t *testing.T) {
 		{"one complete reader starts late", Gap, nil, func(h *history) {
 			h.read()
 			h.pass(h.shards[0], h.shards[0].records[1:]).Complete()
+		}},
+		{"a record of unknown outcome is served and then gone", Vanished, nil, func(h *history) {
+			s := h.shards[0]
+			h.store(s, h.c.Begin(name, "a", 40), "a")
+			h.pass(s, s.records)
+			s.records = s.records[:len(s.records)-1]
+			h.read()
+		}},
+		{"a record of unknown outcome is served, then gone from among others", Gap, nil, func(h *history) {
+			s := h.shards[0]
+			h.store(s, h.c.Begin(name, "a", 40), "a")
+			h.pass(s, s.records)
+			s.records = s.records[:len(s.records)-1]
+			h.put(0, "a")
+			h.read()
 		}},
 		{"records change places on the way", NotRising, []Kind{Gap, BackInTime, Reordered}, func(h *history) {
 			swap(h.shards[0].records, 2, 3)
