@@ -176,6 +176,7 @@ func (h *Handler) call(a *answer, r *http.Request, b *body, op *operation) (held
 	ctx, cancel := context.WithTimeout(r.Context(), callPatience)
 	defer cancel()
 	req := &Request{Struct: shape.StructOf(input, v)}
+	defer req.finish()
 	reply, err := op.Handle(ctx, req)
 	if err != nil {
 		h.fail(a, err)

@@ -37,6 +37,16 @@ type Operation struct {
 type Request struct {
 	shape.Struct
 	held bool
+	sent []func()
+}
+
+// WhenSent has f called when the answer, whatever it is, has been sent or cannot be.
+func (r *Request) WhenSent(f func()) { r.sent = append(r.sent, f) }
+
+func (r *Request) finish() {
+	for _, f := range r.sent {
+		f()
+	}
 }
 
 // Hold keeps the memory that the input lies in from being reused by another

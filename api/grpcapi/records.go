@@ -89,10 +89,18 @@ func (s *recordService[S]) ReadRecords(ctx context.Context, req *runnelv1.ReadRe
 	if err != nil {
 		return nil, wire.Status(err)
 	}
-	res, err := s.broker.Read(ctx, req.GetIterator(), int(limit))
+	l, err := s.pushes.borrowRead(ctx)
 	if err != nil {
 		return nil, wire.Status(err)
 	}
+	defer whenSent(ctx, l)
+	res, err := s.broker.ReadUpTo(ctx, req.GetIterator(), int(limit), int(l.bytes))
+	if err != nil {
+		l.back()
+		return nil, wire.Status(err)
+	}
+	bytes, _ := sizes(res.Blocks)
+	l.shrink(bytes)
 	resp := &runnelv1.ReadRecordsResponse{
 		NextIterator: res.NextToken, MillisBehind: res.MillisBehind, Children: childMessages(res.Children),
 		CreatedSec: res.Shard.Start.CreatedSec, Shard: res.Shard.ID.Index,

@@ -30,7 +30,7 @@ type Streams interface {
 type Records[S Subscription] interface {
 	Put(ctx context.Context, name string, records []broker.PutRecord) ([]broker.PutResult, error)
 	Iterator(ctx context.Context, name, shard string, from broker.From) (token string, err error)
-	Read(ctx context.Context, token string, limit int) (broker.ReadResult, error)
+	ReadUpTo(ctx context.Context, token string, limit, maxBytes int) (broker.ReadResult, error)
 	Subscribe(ctx context.Context, name, shard string, from broker.From) (S, error)
 }
 
@@ -86,6 +86,7 @@ const (
 func Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()),
+		grpc.ChainUnaryInterceptor(sendReads),
 		grpc.MaxRecvMsgSize(maxReceive),
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connWindow),

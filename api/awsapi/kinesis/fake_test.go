@@ -184,7 +184,10 @@ func (f *fake) Iterator(_ context.Context, name, shard string, from broker.From)
 	return "token-" + from.Kind.String(), nil
 }
 
-func (f *fake) Read(_ context.Context, token string, limit int) (broker.ReadResult, error) {
+func (f *fake) ReadUpTo(_ context.Context, token string, limit, maxBytes int) (broker.ReadResult, error) {
+	if maxBytes != stream.MaxReadBytes {
+		f.note("not enough memory")
+	}
 	f.note("Read(%s, %d)", token, limit)
 	res := broker.ReadResult{StreamName: "orders", Shard: shards()[0], NextToken: "next", MillisBehind: 25}
 	switch token {

@@ -12,7 +12,7 @@ import (
 func (s service) getRecords() awsapi.Operation {
 	return awsapi.Operation{
 		Name: "GetRecords",
-		Doc: "Returns the records at an iterator, up to 10 MiB, and the next iterator: none, but ChildShards, " +
+		Doc: "Returns the records at an iterator, up to 10 MiB (1 MiB while many are being read), and the next iterator: none, but ChildShards, " +
 			"at the end of a closed shard.",
 		Input: input("GetRecordsInput",
 			required("ShardIterator", &shape.Shape{Kind: shape.String, Name: "ShardIterator", Bounds: shape.Between(1, 512)}, "the place"),
@@ -30,10 +30,16 @@ func (s service) getRecords() awsapi.Operation {
 					return nil, err
 				}
 			}
-			res, err := s.broker.Read(ctx, r.Text("ShardIterator"), int(r.Int("Limit", stream.MaxReadRecords)))
+			room, err := s.answers.room(ctx)
 			if err != nil {
 				return nil, err
 			}
+			r.WhenSent(func() { s.answers.leave(room) })
+			res, err := s.broker.ReadUpTo(ctx, r.Text("ShardIterator"), int(r.Int("Limit", stream.MaxReadRecords)), room)
+			if err != nil {
+				return nil, err
+			}
+			room = s.answers.keep(room, blockBytes(res.Blocks))
 			if named != "" && named != res.StreamName {
 				return nil, awsapi.InvalidArgument("StreamARN does not name the stream of the ShardIterator.")
 			}
@@ -43,6 +49,14 @@ func (s service) getRecords() awsapi.Operation {
 			return func(o shape.Out) { readResult(o, &res) }, nil
 		},
 	}
+}
+
+func blockBytes(blocks []broker.ReadBlock) int {
+	n := 0
+	for i := range blocks {
+		n += len(blocks[i].Block.Encoded())
+	}
+	return n
 }
 
 func readResult(o shape.Out, res *broker.ReadResult) {

@@ -29,7 +29,7 @@ type Broker interface {
 	SetRetention(ctx context.Context, name string, hours int, dir broker.RetentionChange) error
 	Put(ctx context.Context, name string, records []broker.PutRecord) ([]broker.PutResult, error)
 	Iterator(ctx context.Context, name, shard string, from broker.From) (token string, err error)
-	Read(ctx context.Context, token string, limit int) (broker.ReadResult, error)
+	ReadUpTo(ctx context.Context, token string, limit, maxBytes int) (broker.ReadResult, error)
 	SealPage(kind string, payload []byte) string
 	OpenPage(kind, token string) ([]byte, error)
 	StreamARN(name string) string
@@ -37,7 +37,7 @@ type Broker interface {
 
 // Service is the Kinesis API on a broker.
 func Service(b Broker) awsapi.Service {
-	s := service{b}
+	s := service{broker: b, answers: newAnswers(answerBytes)}
 	return awsapi.Service{
 		Target:    "Kinesis_20131202",
 		Namespace: "com.amazonaws.kinesis.v20131202",
@@ -61,4 +61,7 @@ func Service(b Broker) awsapi.Service {
 	}
 }
 
-type service struct{ broker Broker }
+type service struct {
+	broker  Broker
+	answers *answers
+}

@@ -81,8 +81,15 @@ func (g *gather) blocks(blocks []*runnelv1.Block) {
 	}
 }
 
+// Read is a ReadRecordsResponse on its way out. Sent is called when it is on the
+// wire. After the end of the connection it may not be called.
+type Read struct {
+	Response *runnelv1.ReadRecordsResponse
+	Sent     func()
+}
+
 // encodeRead lets the library code all but the blocks.
-func encodeRead(m *runnelv1.ReadRecordsResponse) (mem.BufferSlice, error) {
+func encodeRead(m *runnelv1.ReadRecordsResponse, sent func()) (mem.BufferSlice, error) {
 	rest, err := proto.Marshal(&runnelv1.ReadRecordsResponse{
 		NextIterator: m.GetNextIterator(), MillisBehind: m.GetMillisBehind(),
 		Children: m.GetChildren(), CreatedSec: m.GetCreatedSec(), Shard: m.GetShard(),
@@ -93,7 +100,7 @@ func encodeRead(m *runnelv1.ReadRecordsResponse) (mem.BufferSlice, error) {
 	var g gather
 	g.blocks(m.GetBlocks())
 	g.flush()
-	return append(g.out, mem.SliceBuffer(rest)), nil
+	return append(g.out, last(rest, sent)), nil
 }
 
 // Push is a SubscribeResponse with blocks on its way out. Sent, if it is set, is
@@ -114,17 +121,17 @@ func (p *Push) encode() mem.BufferSlice {
 	g := gather{small: appendBytesHead(make([]byte, 0, 1+maxVarint), pushMessage, size+len(rest))}
 	g.blocks(p.Blocks.GetBlocks())
 	g.flush()
-	return append(g.out, p.last(rest))
+	return append(g.out, last(rest, p.Sent))
 }
 
-// last makes the end of the message a buffer that tells when it is sent.
-func (p *Push) last(rest []byte) mem.Buffer {
-	if p.Sent == nil {
+// last makes the end of a message a buffer that tells when it is sent.
+func last(rest []byte, tell func()) mem.Buffer {
+	if tell == nil {
 		return mem.SliceBuffer(rest)
 	}
 	buf := ends.Get().(*[]byte)
 	*buf = append((*buf)[:0], rest...)
-	return mem.NewBuffer(buf, sent(p.Sent))
+	return mem.NewBuffer(buf, sent(tell))
 }
 
 // ends are buffers just large enough that gRPC gives them back.

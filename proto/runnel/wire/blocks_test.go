@@ -52,6 +52,26 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// The answer to a read is what the library makes of it, too.
+func TestRead(t *testing.T) {
+	m := &runnelv1.ReadRecordsResponse{Blocks: pushOf(3, copyBelow, 5).Blocks, NextIterator: "next", MillisBehind: 4, CreatedSec: 5, Shard: 6}
+	sent := 0
+	for _, v := range []any{m, &Read{Response: m}, &Read{Response: m, Sent: func() { sent++ }}} {
+		data, err := Codec().Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got runnelv1.ReadRecordsResponse
+		if err := proto.Unmarshal(data.Materialize(), &got); err != nil || !proto.Equal(&got, m) {
+			t.Errorf("the library reads %v, %v", &got, err)
+		}
+		data.Free()
+	}
+	if sent != 1 {
+		t.Errorf("it was sent %d times", sent)
+	}
+}
+
 func TestPushThatTellsNobody(t *testing.T) {
 	data, err := Codec().Marshal(&Push{Blocks: pushOf(4)})
 	if err != nil {

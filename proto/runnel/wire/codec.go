@@ -30,7 +30,9 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	case encoder:
 		return m.encode(), nil
 	case *runnelv1.ReadRecordsResponse:
-		return encodeRead(m)
+		return encodeRead(m, nil)
+	case *Read:
+		return encodeRead(m.Response, m.Sent)
 	}
 	return c.plain.Marshal(v)
 }
