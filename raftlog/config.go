@@ -32,6 +32,10 @@ type Config struct {
 	// (errors.Is storage.ErrDiskFull if for lack of space): the process must
 	// stop. No proposal succeeds afterwards.
 	OnFatal func(error)
+	// WriteTimeout is how long one write of a log may last; what lasts longer is
+	// fatal, like a failure. 0 is 20 s: a disk that has not answered for so long
+	// will not come back, and other nodes lead by then.
+	WriteTimeout time.Duration
 	// OnQuarantine is called when a group is taken out of service. It must not
 	// block.
 	OnQuarantine func(id GroupID, reason error)

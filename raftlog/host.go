@@ -40,6 +40,9 @@ func NewHost(cfg Config) (*Host, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.Truncation = cfg.Truncation.withDefaults()
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 20 * time.Second
+	}
 	h := &Host{
 		cfg: cfg, groups: map[GroupID]*Group{},
 		dead: make(chan struct{}), stop: make(chan struct{}), watched: make(chan struct{}),
@@ -150,15 +153,11 @@ func (h *Host) logConfig(id GroupID, applied func() uint64) logstore.Config {
 
 func (h *Host) logFile(id GroupID) string { return h.cfg.logFile(id) }
 
-// stuckFatal is how long a write of a log may last. A disk that takes longer
-// will not come back, and the node's peers elect others meanwhile.
-const stuckFatal = 20 * time.Second
-
 // watch learns of a store that has failed while a write is under way, which
 // never returns then, and of writes that last too long.
 func (h *Host) watch() {
 	defer close(h.watched)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(min(time.Second, h.cfg.WriteTimeout/4))
 	defer tick.Stop()
 	for {
 		select {
@@ -170,7 +169,7 @@ func (h *Host) watch() {
 		case <-tick.C:
 		}
 		for _, g := range h.running() {
-			if d := g.stuck(); d > stuckFatal {
+			if d := g.stuck(); d > h.cfg.WriteTimeout {
 				h.onFatal(fmt.Errorf("a write to the log of group %d has lasted %v", g.id, d.Round(time.Second)))
 				return
 			}
