@@ -12,7 +12,8 @@ import (
 )
 
 // TestKill kills a node in the middle of its load again and again, every third
-// time while its stream is resharded, and reads everything back each time.
+// time while its stream is resharded, and every third time once more while it
+// starts again. Each time everything is read back.
 func TestKill(t *testing.T) {
 	bin, dir := program(t, asItShips), t.TempDir()
 	l := newLedger()
@@ -21,17 +22,20 @@ func TestKill(t *testing.T) {
 	kills := size(t, "RUNNEL_KILLS", 6)
 	for i := range kills {
 		ld := l.load(t, n, 9)
-		l.until(t, int64(rand.IntN(2000)))
+		l.until(t, 1+rand.Int64N(2000))
 		if i%3 == 2 {
 			reshard(t, n, 1+rand.IntN(6))
 		}
-		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond) // the load's own rhythm must not choose the moment
+		time.Sleep(rand.N(50 * time.Millisecond)) // the load's own rhythm must not choose the moment
 		n.kill()
 		ld.wait()
+		if i%3 == 1 {
+			killStart(t, bin, dir)
+		}
 		n = start(t, bin, dir)
 		l.verify(t, n)
 	}
-	t.Logf("%d kills: %+v", kills, l.checker.Counts())
+	l.report(t, "%d kills", kills)
 	if code := n.stop(t); code != 0 {
 		t.Errorf("the node stopped with code %d\n%s", code, n.log)
 	}
@@ -52,7 +56,8 @@ func reshard(t *testing.T, n *node, shards int) {
 	}
 }
 
-// TestTerm stops a node cleanly in the middle of its load.
+// TestTerm stops a node cleanly in the middle of its load. Code 0 also tells that
+// it took less than the ten seconds that it gives itself.
 func TestTerm(t *testing.T) {
 	bin, dir := program(t, asItShips), t.TempDir()
 	l := newLedger()
@@ -66,6 +71,7 @@ func TestTerm(t *testing.T) {
 	ld.wait()
 	n = start(t, bin, dir)
 	l.verify(t, n)
+	l.report(t, "stopped once")
 }
 
 // TestSecondProcess: a data directory has one process.

@@ -22,6 +22,7 @@ const streamName = "ledger"
 type ledger struct {
 	checker *checker.Checker
 	acked   atomic.Int64
+	seen    atomic.Int64 // records, by readers during the load
 	runs    atomic.Int64 // for keys that no two loads share
 }
 
@@ -58,15 +59,17 @@ func create(t *testing.T, n *node, shards int) {
 }
 
 // load puts from several goroutines until stopped or until puts fail, one after
-// the other per key: half of them single records, half batches.
+// the other per key: a third single records, a third batches, a third batches
+// over the AWS protocol. Meanwhile readers follow the stream.
 type load struct {
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	cancel           context.CancelFunc
+	writers, readers sync.WaitGroup
 }
 
 func (l *ledger) load(t *testing.T, n *node, writers int) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
 	ld := &load{cancel: cancel}
 	c := connect(t, n)
 	sdk := newSDK(t, n)
@@ -80,19 +83,55 @@ func (l *ledger) load(t *testing.T, n *node, writers int) *load {
 		case 2:
 			put = func(ctx context.Context, _ *client.Client, key string) error { return l.putSDK(ctx, sdk, key) }
 		}
-		ld.wg.Go(func() {
+		ld.writers.Go(func() {
 			for ctx.Err() == nil && put(ctx, c, key) == nil {
 			}
 		})
 	}
+	for _, from := range []client.From{client.Horizon(), client.Latest()} {
+		ld.readers.Go(func() { l.follow(ctx, c, from) })
+	}
 	return ld
 }
 
-func (ld *load) wait() { ld.wg.Wait() }
+// wait waits until the node that is loaded is gone for all writers.
+func (ld *load) wait() {
+	ld.writers.Wait()
+	ld.stop()
+}
 
 func (ld *load) stop() {
 	ld.cancel()
-	ld.wg.Wait()
+	ld.writers.Wait()
+	ld.readers.Wait()
+}
+
+// follow reads what is put until ctx ends: what it was served must be there ever
+// after, acknowledged or not.
+func (l *ledger) follow(ctx context.Context, c *client.Client, from client.From) {
+	f, err := c.Follow(ctx, streamName, from)
+	if err != nil {
+		return // the node is gone already
+	}
+	defer f.Close()
+	passes := map[string]*checker.Reader{}
+	for {
+		b, err := f.Next(ctx)
+		if err != nil {
+			return
+		}
+		if passes[b.Shard] == nil {
+			index, err := stream.ParseShardName(b.Shard)
+			if err != nil {
+				return
+			}
+			passes[b.Shard] = l.checker.Reader(streamName, index)
+		}
+		for rec := range b.Records() {
+			passes[b.Shard].Served(rec.Sequence, rec.ArrivedMs, rec.PartitionKey, rec.Data)
+			l.seen.Add(1)
+		}
+	}
 }
 
 func (l *ledger) putOne(ctx context.Context, c *client.Client, key string) error {
@@ -213,5 +252,17 @@ func (l *ledger) verify(t *testing.T, n *node) {
 	t.Helper()
 	if err := l.check(t, n); err != nil {
 		t.Fatalf("%v\n%s", err, n.log)
+	}
+}
+
+// report tells how much was put and read. A test in which nothing was proves
+// nothing.
+func (l *ledger) report(t *testing.T, format string, a ...any) {
+	t.Helper()
+	c := l.checker.Counts()
+	t.Logf("%s; puts: %d acknowledged, %d of unknown outcome; %d records were served to readers meanwhile",
+		fmt.Sprintf(format, a...), c.Acked, c.Unknown, l.seen.Load())
+	if c.Acked == 0 || l.seen.Load() == 0 {
+		t.Error("the load did not load")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os/exec"
 	"strings"
 	"sync"
@@ -19,24 +20,26 @@ import (
 type node struct {
 	cmd              *exec.Cmd
 	aws, grpc, admin string
-	exited           chan struct{}
+	serving, exited  chan struct{}
 	code             int // after exited
 	log              *logText
 }
 
 const (
 	startPatience = 90 * time.Second
-	stopPatience  = 20 * time.Second
+	stopPatience  = 20 * time.Second // a node gives itself ten, and then ends with another code than 0
 )
 
-// run starts a node and waits until it serves or ends; ready tells which.
-func run(t *testing.T, program, dir string, args ...string) (n *node, ready bool) {
+// launch starts a node and does not wait until it serves.
+func launch(t *testing.T, program, dir string, args ...string) *node {
 	t.Helper()
 	args = append([]string{
 		"dev", "--data-dir", dir, "--quotas", "off", "--config", "/dev/null",
 		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0",
 	}, args...)
-	n = &node{cmd: exec.Command(program, args...), exited: make(chan struct{}), log: &logText{}}
+	n := &node{
+		cmd: exec.Command(program, args...), serving: make(chan struct{}), exited: make(chan struct{}), log: &logText{},
+	}
 	n.cmd.Stderr = n.log
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -46,10 +49,10 @@ func run(t *testing.T, program, dir string, args ...string) (n *node, ready bool
 		t.Fatal(err)
 	}
 	t.Cleanup(n.kill)
-	serving, read := make(chan struct{}), make(chan struct{})
+	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		n.listen(out, serving)
+		n.listen(out)
 	}()
 	go func() {
 		<-read // Wait closes the pipe
@@ -59,8 +62,15 @@ func run(t *testing.T, program, dir string, args ...string) (n *node, ready bool
 		}
 		close(n.exited)
 	}()
+	return n
+}
+
+// run starts a node and waits until it serves or ends; ready tells which.
+func run(t *testing.T, program, dir string, args ...string) (n *node, ready bool) {
+	t.Helper()
+	n = launch(t, program, dir, args...)
 	select {
-	case <-serving:
+	case <-n.serving:
 		return n, true
 	case <-n.exited:
 		return n, false
@@ -81,14 +91,14 @@ func start(t *testing.T, program, dir string, args ...string) *node {
 }
 
 // listen reads the addresses and the line that begins with "ready".
-func (n *node) listen(out io.Reader, serving chan<- struct{}) {
+func (n *node) listen(out io.Reader) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		switch {
 		case len(fields) == 0:
 		case fields[0] == "ready":
-			close(serving)
+			close(n.serving)
 		case len(fields) < 2:
 		case fields[0] == "AWS":
 			n.aws = fields[1]
@@ -105,6 +115,20 @@ func (n *node) kill() {
 	_ = n.cmd.Process.Kill() // it may have ended
 	<-n.exited
 }
+
+// killStart kills nodes at random moments of their start.
+func killStart(t *testing.T, program, dir string) {
+	t.Helper()
+	n := launch(t, program, dir)
+	select {
+	case <-n.serving:
+	case <-time.After(rand.N(usualStart)): // the clock, because nothing the node says may choose the moment
+	}
+	n.kill()
+}
+
+// usualStart is about how long a start takes.
+const usualStart = 100 * time.Millisecond
 
 // stop ends the node as an operator does and returns its exit code.
 func (n *node) stop(t *testing.T) int {
