@@ -64,4 +64,3 @@ type Summary struct {
 	Retries        uint64 // records that were sent again, once for each time
 	Failed         uint64 // records given up
 }
-
