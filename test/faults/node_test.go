@@ -161,3 +161,14 @@ func (l *logText) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// lastLine is the end of a log that tells why a node ended.
+func lastLine(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	for i := len(lines) - 1; i > 0; i-- {
+		if strings.HasPrefix(lines[i], "runnel dev:") {
+			return lines[i]
+		}
+	}
+	return lines[len(lines)-1]
+}

@@ -65,3 +65,12 @@ func size(t *testing.T, variable string, def int) int {
 	}
 	return n
 }
+
+// needsMount skips a test that mounts a file system, if it may not. Whoever cannot
+// mount one and does not say so gets a failure.
+func needsMount(t *testing.T) {
+	t.Helper()
+	if os.Getenv("RUNNEL_WITHOUT_MOUNT") != "" {
+		t.Skip("RUNNEL_WITHOUT_MOUNT is set: power cuts and full disks are not tested")
+	}
+}

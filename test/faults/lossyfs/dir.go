@@ -109,14 +109,14 @@ func (d *dir) Rename(_ context.Context, name string, newParent fs.InodeEmbedder,
 func (d *dir) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	d.disk.mu.Lock()
 	defer d.disk.mu.Unlock()
-	d.durable, d.edits = d.after(len(d.edits)), nil
+	d.durable, d.edits = d.after(d.edits), nil
 	return 0
 }
 
-// after is what is in the directory after the first n edits.
-func (d *dir) after(n int) map[string]fs.InodeEmbedder {
+// after is what is in the directory after these of its edits.
+func (d *dir) after(edits []edit) map[string]fs.InodeEmbedder {
 	names := maps.Clone(d.durable)
-	for _, e := range d.edits[:n] {
+	for _, e := range edits {
 		for name, node := range e {
 			if node == nil {
 				delete(names, name)
@@ -128,10 +128,26 @@ func (d *dir) after(n int) map[string]fs.InodeEmbedder {
 	return names
 }
 
+// surviving are the edits that a power cut leaves: all up to some moment, as a file
+// system with a journal leaves them, or any, as POSIX allows.
+func (d *dir) surviving(rng *rand.Rand) []edit {
+	if rng.IntN(2) == 0 {
+		return d.edits[:rng.IntN(len(d.edits)+1)]
+	}
+	share := rng.Float64()
+	var kept []edit
+	for _, e := range d.edits {
+		if rng.Float64() < share {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
 // left is what a power cut leaves of the directory and what is in it.
 func (d *dir) left(rng *rand.Rand) image {
 	im := image{files: map[string][]byte{}, dirs: map[string]image{}}
-	names := d.after(rng.IntN(len(d.edits) + 1))
+	names := d.after(d.surviving(rng))
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		switch node := names[name].(type) {
 		case *file:
@@ -150,7 +166,8 @@ func (d *dir) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) sys
 
 // Statfs says that there is a lot of space.
 func (d *dir) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
-	out.Bsize, out.Frsize, out.NameLen = pageBytes, pageBytes, 255
-	out.Blocks, out.Bfree, out.Bavail = 64<<30/pageBytes, 60<<30/pageBytes, 60<<30/pageBytes
+	const block = 4096
+	out.Bsize, out.Frsize, out.NameLen = block, block, 255
+	out.Blocks, out.Bfree, out.Bavail = 64<<30/block, 60<<30/block, 60<<30/block
 	return 0
 }

@@ -1,11 +1,11 @@
 //go:build faults
 
 // Package lossyfs is a file system in memory, served by FUSE, that loses in a
-// power cut what a disk may lose: pages of files that were written and not
+// power cut what a disk may lose: sectors of files that were written and not
 // synced, each by itself; sizes that changed since; and creations, removals and
-// renames since the directory was last synced, from some point on. What was
-// synced stays. kill -9 alone shows none of this, because the machine's page
-// cache outlives a process.
+// renames since the directory was last synced, from some point on or any of
+// them. What was synced stays. kill -9 alone shows none of this, because the
+// machine's page cache outlives a process.
 //
 // It promises as little as POSIX lets it: an fsync of a file does not make its
 // name durable. It keeps no more than a test needs: no links, owners or times.
@@ -32,7 +32,10 @@ type Disk struct {
 // Mount mounts an empty disk.
 func Mount(mountpoint string) (*Disk, error) {
 	d := &Disk{mountpoint: mountpoint}
-	return d, d.mount(image{})
+	if err := d.mount(image{}); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // mount serves a tree in which everything is durable.

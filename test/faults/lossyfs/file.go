@@ -11,7 +11,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-const pageBytes = 4096
+// sectorBytes is what a disk writes whole or not at all.
+const sectorBytes = 512
 
 // file is a file: as it is, and as far as it is durable.
 type file struct {
@@ -20,7 +21,7 @@ type file struct {
 
 	now    []byte
 	synced []byte
-	dirty  map[int]struct{} // pages of now that synced does not have
+	dirty  map[int]struct{} // sectors of now that synced does not have
 }
 
 var (
@@ -59,8 +60,8 @@ func (f *file) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64)
 }
 
 func (f *file) touch(from, to int) {
-	for page := from / pageBytes; page*pageBytes < to; page++ {
-		f.dirty[page] = struct{}{}
+	for sector := from / sectorBytes; sector*sectorBytes < to; sector++ {
+		f.dirty[sector] = struct{}{}
 	}
 }
 
@@ -85,21 +86,21 @@ func (f *file) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	return 0
 }
 
-// persist is durable with the new size and with those dirty pages that are kept.
-func (f *file) persist(durable []byte, size int, keep func(page int) bool) []byte {
+// persist is durable with the new size and with those dirty sectors that are kept.
+func (f *file) persist(durable []byte, size int, keep func(sector int) bool) []byte {
 	if size <= len(durable) {
 		durable = durable[:size]
 	} else {
 		durable = append(durable, make([]byte, size-len(durable))...)
 	}
-	for page := range f.dirty {
-		from := page * pageBytes
-		if !keep(page) || from >= size {
+	for sector := range f.dirty {
+		from := sector * sectorBytes
+		if !keep(sector) || from >= size {
 			continue
 		}
-		clear(durable[from:min(from+pageBytes, size)])
+		clear(durable[from:min(from+sectorBytes, size)])
 		if from < len(f.now) {
-			copy(durable[from:], f.now[from:min(from+pageBytes, len(f.now), size)])
+			copy(durable[from:], f.now[from:min(from+sectorBytes, len(f.now), size)])
 		}
 	}
 	return durable
@@ -107,18 +108,18 @@ func (f *file) persist(durable []byte, size int, keep func(page int) bool) []byt
 
 // left is what a power cut leaves of the content.
 func (f *file) left(rng *rand.Rand) []byte {
-	share := [...]float64{0, rng.Float64(), 1}[rng.IntN(3)] // of the unsynced pages that made it
+	share := [...]float64{0, rng.Float64(), 1}[rng.IntN(3)] // of the unsynced sectors that made it
 	size := len(f.synced)
 	if rng.Float64() < share {
 		size = len(f.now)
 	}
-	kept := map[int]bool{} // decided page by page in order: a map's order is not the seed's
-	for page := range (max(len(f.now), len(f.synced)) + pageBytes - 1) / pageBytes {
-		if _, ok := f.dirty[page]; ok {
-			kept[page] = rng.Float64() < share
+	kept := map[int]bool{} // decided one by one in order: a map's order is not the seed's
+	for sector := range (max(len(f.now), len(f.synced)) + sectorBytes - 1) / sectorBytes {
+		if _, ok := f.dirty[sector]; ok {
+			kept[sector] = rng.Float64() < share
 		}
 	}
-	return f.persist(append([]byte(nil), f.synced...), size, func(page int) bool { return kept[page] })
+	return f.persist(append([]byte(nil), f.synced...), size, func(sector int) bool { return kept[sector] })
 }
 
 func (f *file) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
