@@ -240,17 +240,17 @@ const shardsPerEntry = 2000
 // each gives every group one command for its shards (or a few, if they are
 // very many), all groups at once, and returns what became of the shards.
 func (b *Broker) each(ctx context.Context, shards []*metadata.Shard, command func([]*metadata.Shard) shardlog.Command) (map[stream.ShardID]shardlog.ShardState, error) {
-	parts := make(map[uint32][]*metadata.Shard)
+	parts := make(map[*dataGroup][]*metadata.Shard)
 	for _, sh := range shards {
-		parts[sh.Group] = append(parts[sh.Group], sh)
+		g, ok := b.groups[sh.Group]
+		if !ok {
+			return nil, fmt.Errorf("shard %s lies in group %d, which this node does not have", sh.ID, sh.Group)
+		}
+		parts[g] = append(parts[g], sh)
 	}
 	answers := make(chan []shardlog.ShardAnswer, len(shards)/shardsPerEntry+len(parts))
 	all, ctx := errgroup.WithContext(ctx)
-	for id, mine := range parts {
-		g, ok := b.groups[id]
-		if !ok {
-			return nil, fmt.Errorf("shard %s lies in group %d, which this node does not have", mine[0].ID, id)
-		}
+	for g, mine := range parts {
 		all.Go(func() error {
 			for part := range slices.Chunk(mine, shardsPerEntry) {
 				answer, err := g.coalescer.Do(ctx, command(part))

@@ -107,6 +107,12 @@ func decodeStream(id stream.StreamID, b []byte) (*Stream, error) {
 			Kind: OpKind(r.byte()), Step: Step(r.byte()), DueMs: r.time(), Target: r.uint32(),
 			First: r.uint32(), Count: r.uint32(), Hours: r.uint32(),
 		}
+		if s.Op.Kind < OpCreate || s.Op.Kind > OpRetention || s.Op.Step < StepOpen || s.Op.Step > StepFinish {
+			r.fail()
+		}
+	}
+	if s.Status < Creating || s.Status > Deleting {
+		r.fail()
 	}
 	return s, r.done(fmt.Sprintf("metadata row of stream incarnation %d", id))
 }
@@ -134,6 +140,9 @@ func decodeShard(id stream.ShardID, b []byte) (*Shard, error) {
 	s := &Shard{
 		ID: id, Phase: Phase(r.byte()), Range: r.hashRange(), Group: r.uint32(), CreatedSec: r.time(),
 		OpenedMs: r.time(), ClosedMs: r.time(), End: stream.Position(r.uint()), Parent: r.optional(), Adjacent: r.optional(),
+	}
+	if s.Phase < Planned || s.Phase > Closed {
+		r.fail()
 	}
 	return s, r.done(fmt.Sprintf("metadata row of shard %s", id))
 }
