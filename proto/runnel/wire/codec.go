@@ -41,6 +41,8 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case decoder:
 		return m.decode(data)
+	case *runnelv1.PutRecordsRequest:
+		return decodePutRecords(data, m)
 	case *runnelv1.ReadRecordsResponse:
 		return decodeRead(data, m)
 	case *runnelv1.SubscribeResponse:

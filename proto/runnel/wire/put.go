@@ -6,7 +6,9 @@ import (
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
+	runnelv1 "github.com/runnel-io/runnel/proto/runnel/v1"
 	"github.com/runnel-io/runnel/stream"
 )
 
@@ -89,6 +91,14 @@ type PutBatch struct {
 	buf  mem.Buffer
 }
 
+// Bytes is how much memory the batch holds.
+func (p *PutBatch) Bytes() int {
+	if p.buf == nil {
+		return 0
+	}
+	return p.buf.Len()
+}
+
 // Free lets the buffer behind the entries be used again. Who is not certain that
 // nobody still looks at them does not call it: the garbage collector then takes it.
 func (p *PutBatch) Free() {
@@ -100,8 +110,14 @@ func (p *PutBatch) Free() {
 	p.Entries = p.Entries[:0]
 }
 
+// batchPool lends buffers for received batches. gRPC's own pool has nothing between
+// 32 KiB and 1 MiB, and batches are in flight by the hundreds.
+var batchPool = mem.NewTieredBufferPool(
+	4<<10, 16<<10, 32<<10, 64<<10, 128<<10, 192<<10, 256<<10, 384<<10, 512<<10, 640<<10, 768<<10, 1<<20,
+)
+
 func (p *PutBatch) decode(data mem.BufferSlice) error {
-	p.buf = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	p.buf = data.MaterializeToBuffer(batchPool)
 	p.ID, p.Stream, p.Entries, p.keys = 0, "", p.Entries[:0], p.keys[:0]
 	err := p.parse(p.buf.ReadOnlyData())
 	if err != nil {
@@ -138,6 +154,9 @@ func (p *PutBatch) parse(msg []byte) error {
 // entry parses one entry but for its key, which it leaves in p.keys behind its
 // length.
 func (p *PutBatch) entry(msg []byte) error {
+	if len(p.Entries) > stream.MaxPutRecords {
+		return nil // one too many is enough to be refused; millions of empty ones would not fit into memory
+	}
 	var e PutEntry
 	var key []byte
 	for len(msg) > 0 {
@@ -165,6 +184,30 @@ func (p *PutBatch) entry(msg []byte) error {
 	p.keys = append(p.keys, key...)
 	p.Entries = append(p.Entries, e)
 	return nil
+}
+
+// decodePutRecords is the library's decoding, of one record too many at most:
+// that is enough to be refused, and millions of empty ones would take many times
+// the memory of the message.
+func decodePutRecords(data mem.BufferSlice, m *runnelv1.PutRecordsRequest) error {
+	const records = 2 // PutRecordsRequest.records
+	msg := own(data)
+	n := 0
+	for rest := msg; len(rest) > 0; {
+		f, after, err := next(rest)
+		if err != nil {
+			return err
+		}
+		if f.num == records {
+			n++
+		}
+		if n > stream.MaxPutRecords+1 {
+			msg = msg[:len(msg)-len(rest)]
+			break
+		}
+		rest = after
+	}
+	return proto.Unmarshal(msg, m)
 }
 
 // nameKeys gives every entry its key out of one string, instead of one
