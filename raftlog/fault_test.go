@@ -219,8 +219,8 @@ func TestLostTail(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		_, err = raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, id)
-		return err
+		_, errs := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, id)
+		return errors.Join(errs...)
 	}
 	for _, id := range []raftlog.GroupID{0, 7} {
 		if err := inspected(id); !errors.Is(err, storage.ErrCorrupt) || !strings.Contains(err.Error(), "but was on disk up to entry") {
@@ -263,16 +263,16 @@ func TestInspect(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		s, err := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, id)
-		if err != nil {
-			t.Fatal(err)
+		s, errs := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, id)
+		if errs != nil {
+			t.Fatal(errs)
 		}
 		if s.First != want.First || s.Last != want.Last || s.Term != want.Term || s.Applied != want.Applied || s.Watermark != want.Last ||
 			s.AppliedTerm != want.Term || s.VotedFor != "node-1" || s.VoteTerm != want.Term || len(s.Members) != 1 || s.Members[0] != "node-1" {
 			t.Errorf("%+v, want %+v", s, want)
 		}
-		if s, err := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, 99); err != nil || s.Last != 0 {
-			t.Errorf("a group that does not exist: %+v, %v", s, err)
+		if s, errs := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, 99); errs != nil || s.Last != 0 {
+			t.Errorf("a group that does not exist: %+v, %v", s, errs)
 		}
 	})
 }

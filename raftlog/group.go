@@ -117,6 +117,9 @@ func (g *Group) LeaderID() string {
 	if g.raft == nil || g.refusal() != nil {
 		return ""
 	}
+	if g.raft.State() == raft.Leader { // which the library is a moment before it names itself
+		return g.host.cfg.NodeID
+	}
 	_, id := g.raft.LeaderWithID()
 	return string(id)
 }

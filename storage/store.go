@@ -198,8 +198,13 @@ func named(err error) error {
 }
 
 // namedAtOpen knows two more: a table that is missing, or shorter or longer than
-// the list of tables says. Pebble gives them no type.
+// the list of tables says. Pebble gives them no type. It also says in which log
+// the damage is.
 func namedAtOpen(err error) error {
+	var place interface{ ErrorDetail() string }
+	if errors.As(err, &place) && pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %s: %w", ErrCorrupt, place.ErrorDetail(), err)
+	}
 	if isNotExist(err) || err != nil && strings.Contains(err.Error(), "object size mismatch") {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

@@ -72,10 +72,9 @@ func inspectDir(ctx context.Context, std stdio, dir string, asJSON bool) error {
 }
 
 func printReport(std stdio, r *inspect.Report) error {
-	fmt.Fprintf(std.out, "node %s in %s: %s\n", r.Node, home(r.Dir), plural(len(r.Streams), "stream"))
+	fmt.Fprintf(std.out, "node %s in %s: %s\nmetadata: %s\n", r.Node, home(r.Dir), plural(len(r.Streams), "stream"), logText(r.Metadata))
 	for _, g := range r.Groups {
-		fmt.Fprintf(std.out, "\ngroup %d: next position %s, %s applied, log %d to %d, time %s\n",
-			g.Group, number(g.NextPosition), entries(g.Applied), g.LogFirst, g.LogLast, stamp(g.TimeMs))
+		fmt.Fprintf(std.out, "\ngroup %d: next position %s, time %s, %s\n", g.Group, number(g.NextPosition), stamp(g.TimeMs), logText(g.Log))
 		if len(g.Shards) > 0 {
 			t := newTable(std.out, "STREAM", "SHARD", "PHASE", "RECORDS", "BYTES", "BLOCKS", "FIRST", "LAST", "NEWEST")
 			for _, s := range g.Shards {
@@ -112,11 +111,8 @@ func printReport(std stdio, r *inspect.Report) error {
 	return nil
 }
 
-func entries(n uint64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return number(n) + " entries"
+func logText(l inspect.Log) string {
+	return fmt.Sprintf("log %d to %d, applied %d, term %d", l.First, l.Last, l.Applied, l.Term)
 }
 
 func bytesOf(n uint64) string { return size(int64(n)) } //nolint:gosec // bytes on one disk

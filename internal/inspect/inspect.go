@@ -11,6 +11,7 @@ import (
 	"github.com/runnel-io/runnel/broker/shardlog"
 	"github.com/runnel-io/runnel/broker/tailcache"
 	"github.com/runnel-io/runnel/internal/node"
+	"github.com/runnel-io/runnel/raftlog"
 	"github.com/runnel-io/runnel/storage"
 	"github.com/runnel-io/runnel/storage/key"
 	"github.com/runnel-io/runnel/stream"
@@ -60,13 +61,13 @@ type inspection struct {
 
 // group is what is gathered of a data group.
 type group struct {
-	id       uint32
-	machine  *shardlog.Machine
-	shards   map[stream.ShardID]*shard
-	segments map[shardlog.SegmentID]*Segment
-	order    []shardlog.SegmentID
-	logFirst uint64
-	logLast  uint64
+	id        uint32
+	machine   *shardlog.Machine
+	log       raftlog.LogState
+	shards    map[stream.ShardID]*shard
+	segments  map[shardlog.SegmentID]*Segment
+	order     []shardlog.SegmentID
+	unapplied int // blocks behind what the shards have
 }
 
 type shard struct {
@@ -74,8 +75,18 @@ type shard struct {
 	found      Shard
 	firstFound stream.Position
 	lastFound  stream.Position
-	unapplied  bool
+	runs       []run              // by first position
+	misled     shardlog.SegmentID // the last one of which it was told that runs do not lead there
 }
+
+// run is where the blocks of a shard lie from a position on, as the index has it.
+type run struct {
+	first   stream.Position
+	segment shardlog.SegmentID
+}
+
+// The identity is two lines: what it is, and the node's name.
+const identityHeader = "runnel node 1"
 
 func (in *inspection) identity() {
 	b, err := in.store.ReadFile("identity")
@@ -83,12 +94,36 @@ func (in *inspection) identity() {
 		in.report.find(BadIdentity, "file identity", "%v", err)
 		return
 	}
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	in.report.Node = lines[len(lines)-1]
+	header, name, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	if header != identityHeader || name == "" {
+		in.report.find(BadIdentity, "file identity", "it has an unknown form")
+	}
+	in.report.Node = name
+}
+
+// log reads log, term and vote of a group.
+func (in *inspection) log(id uint32) raftlog.LogState {
+	c := raftlog.Config{Store: in.store, FS: in.cfg.FS, Logger: in.cfg.Logger}
+	if in.cfg.FS == nil {
+		c.MetaLogDir = node.MetaDir(in.cfg.Dir)
+	}
+	state, errs := raftlog.Inspect(c, id)
+	for _, err := range errs {
+		in.report.find(BadLog, groupName(id), "%v", err)
+	}
+	return state
+}
+
+func groupName(id uint32) string {
+	if id == raftlog.MetadataGroup {
+		return "metadata"
+	}
+	return fmt.Sprintf("group %d", id)
 }
 
 // metadata reads the names of streams and which groups there are.
 func (in *inspection) metadata() {
+	in.report.Metadata = logOf(in.log(raftlog.MetadataGroup))
 	m := metadata.New(metadata.Config{Logger: in.cfg.Logger})
 	if err := m.Restore(in.store); err != nil {
 		in.report.find(BadState, "metadata", "%v", err)
@@ -105,16 +140,17 @@ func (in *inspection) metadata() {
 	}
 }
 
-// open reads the small state of a data group.
+// open reads log and small state of a data group.
 func (in *inspection) open(id uint32) *group {
 	if g, ok := in.groups[id]; ok {
 		return g
 	}
 	g := &group{id: id, shards: map[stream.ShardID]*shard{}, segments: map[shardlog.SegmentID]*Segment{}}
 	in.groups[id] = g
+	g.log = in.log(id)
 	g.machine = shardlog.New(shardlog.Config{Group: id, Store: in.store, Cache: tailcache.New(0), Logger: in.cfg.Logger})
 	if err := g.machine.Restore(in.store); err != nil {
-		in.report.find(BadState, fmt.Sprintf("group %d", id), "%v", err)
+		in.report.find(BadState, groupName(id), "%v", err)
 		return g
 	}
 	for _, s := range g.machine.Shards() {

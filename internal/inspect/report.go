@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/runnel-io/runnel/broker/shardlog"
+	"github.com/runnel-io/runnel/raftlog"
 	"github.com/runnel-io/runnel/stream"
 )
 
@@ -12,6 +13,7 @@ type Report struct {
 	Dir      string    `json:"dir"`
 	Node     string    `json:"node"`
 	Streams  []Stream  `json:"streams"`
+	Metadata Log       `json:"metadata"`
 	Groups   []Group   `json:"groups"`
 	Verified Verified  `json:"verified"`
 	Findings []Finding `json:"findings"`
@@ -31,11 +33,29 @@ type Group struct {
 	Group        uint32    `json:"group"`
 	NextPosition uint64    `json:"nextPosition"`
 	TimeMs       int64     `json:"timeMs"`
-	Applied      uint64    `json:"appliedEntries"`
-	LogFirst     uint64    `json:"logFirst"`
-	LogLast      uint64    `json:"logLast"`
+	Log          Log       `json:"log"`
 	Shards       []Shard   `json:"shards"`
 	Segments     []Segment `json:"segments"`
+}
+
+// Log is the replicated log of a group, with its term and vote. First and Last
+// are 0 if it is empty.
+type Log struct {
+	First     uint64   `json:"first"`
+	Last      uint64   `json:"last"`
+	Applied   uint64   `json:"applied"`
+	Watermark uint64   `json:"watermark"` // the log is known to have been on disk up to here
+	Term      uint64   `json:"term"`
+	VoteTerm  uint64   `json:"voteTerm"`
+	VotedFor  string   `json:"votedFor"`
+	Members   []string `json:"members"`
+}
+
+func logOf(s raftlog.LogState) Log {
+	return Log{
+		First: s.First, Last: s.Last, Applied: s.Applied, Watermark: s.Watermark,
+		Term: s.Term, VoteTerm: s.VoteTerm, VotedFor: s.VotedFor, Members: append([]string{}, s.Members...),
+	}
 }
 
 // Shard is a shard as its group knows it, and what was found of it.
@@ -82,13 +102,13 @@ type Kind string
 // The findings. docs/cli.md explains each.
 const (
 	BadBlock        Kind = "bad-block"        // a block fails its checksum or does not fit its key
-	BadRow          Kind = "bad-row"          // a row cannot be read
+	BadRow          Kind = "bad-row"          // a row has no place here, or leads to the wrong one
 	BadTable        Kind = "bad-table"        // a file of the store fails its checksum
 	BadState        Kind = "bad-state"        // the small state of a group cannot be read
 	BadIdentity     Kind = "bad-identity"     // the node's identity is missing or damaged
-	BadLog          Kind = "bad-log"          // the log has a hole, or is shorter than it was
+	BadLog          Kind = "bad-log"          // log, term or vote of a group are not whole, or less than they were
 	MissingRecords  Kind = "missing-records"  // a shard has fewer records than it counted
-	OrphanBlock     Kind = "orphan-block"     // a block lies in a segment that the directory does not have
+	OrphanBlock     Kind = "orphan-block"     // a block belongs to nothing: no segment, or no entry of the log
 	OverlappingRuns Kind = "overlapping-runs" // a position was given twice
 )
 

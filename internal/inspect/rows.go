@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,30 +10,54 @@ import (
 	"github.com/runnel-io/runnel/stream"
 )
 
-// row checks one row. The small rows of groups were read by their machines.
+// row checks one row. The logs, and the small rows of groups and of the
+// metadata, were read by those to whom they belong.
 func (in *inspection) row(k, v []byte) {
 	if b, err := key.ParseBlock(k); err == nil {
 		in.block(b, v)
 		return
 	}
-	if g, index, err := key.ParseLog(k); err == nil {
-		in.log(g, index)
+	if id, shard, first, err := key.ParseShardSegment(k); err == nil {
+		in.run(id, shard, first, v)
+		return
+	}
+	if !known(k) {
+		in.report.find(BadRow, fmt.Sprintf("row %x", k), "no row has such a key")
 	}
 }
 
-// log checks that the headers of a group's log have no hole.
-func (in *inspection) log(id uint32, index uint64) {
-	if id == 0 {
+func known(k []byte) bool {
+	for _, parse := range []func([]byte) error{
+		func(k []byte) error { _, _, err := key.ParseLog(k); return err },
+		func(k []byte) error { _, _, err := key.ParseStable(k); return err },
+		func(k []byte) error { _, _, err := key.ParseGroupState(k); return err },
+		func(k []byte) error { _, _, err := key.ParseShard(k); return err },
+		func(k []byte) error { _, _, _, err := key.ParseSegment(k); return err },
+		func(k []byte) error { _, _, _, _, err := key.ParseSegmentShard(k); return err },
+		func(k []byte) error { _, err := key.ParseMetaState(k); return err },
+		func(k []byte) error { _, err := key.ParseMetaName(k); return err },
+		func(k []byte) error { _, err := key.ParseMetaStream(k); return err },
+		func(k []byte) error { _, err := key.ParseMetaShard(k); return err },
+		func(k []byte) error { _, err := key.ParseNode(k); return err },
+	} {
+		if parse(k) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// run notes where the index says that blocks of a shard lie. These rows come
+// before all blocks, in order.
+func (in *inspection) run(id uint32, shard stream.ShardID, first stream.Position, v []byte) {
+	segment, err := shardlog.RunSegment(v)
+	if err != nil {
+		in.report.find(BadRow, fmt.Sprintf("%s, index of %s of %s, position %d", groupName(id), shard.Name(), in.streamName(shard.Stream), first), "%v", err)
 		return
 	}
-	g := in.open(id)
-	if g.logLast != 0 && index != g.logLast+1 {
-		in.report.find(BadLog, fmt.Sprintf("group %d", id), "entries %d to %d are missing from the log", g.logLast+1, index-1)
+	if s := in.open(id).shards[shard]; s != nil {
+		s.runs = append(s.runs, run{first, segment})
 	}
-	if g.logFirst == 0 {
-		g.logFirst = index
-	}
-	g.logLast = index
 }
 
 // block checks a block against its checksum, its key, the directory and its shard.
@@ -56,9 +81,7 @@ func (in *inspection) block(k key.BlockKey, v []byte) {
 	if s == nil || k.First > s.state.LastPosition {
 		// Stored by the log, not yet applied; the rows of state come with that.
 		in.report.Verified.Unapplied++
-		if s != nil {
-			s.unapplied = true
-		}
+		g.unapplied++
 		return
 	}
 	if seg := g.segments[id]; seg == nil {
@@ -67,7 +90,23 @@ func (in *inspection) block(k key.BlockKey, v []byte) {
 		seg.FoundBlocks++
 		seg.FoundBytes += uint64(len(v))
 	}
+	if at, ok := s.leads(k.First); (!ok || at != id) && s.misled != id {
+		s.misled = id
+		in.report.find(BadRow, where, "the index of the shard does not lead here: readers pass the block over, and perhaps others of the segment")
+	}
 	in.count(s, b, where)
+}
+
+// leads tells in which segment the index finds a position.
+func (s *shard) leads(to stream.Position) (shardlog.SegmentID, bool) {
+	i, found := slices.BinarySearchFunc(s.runs, to, func(r run, to stream.Position) int { return cmp.Compare(r.first, to) })
+	if found {
+		return s.runs[i].segment, true
+	}
+	if i == 0 {
+		return shardlog.SegmentID{}, false
+	}
+	return s.runs[i-1].segment, true
 }
 
 func (in *inspection) count(s *shard, b stream.Block, where string) {
@@ -94,10 +133,12 @@ func (in *inspection) conclude() {
 	slices.Sort(ids)
 	for _, id := range ids {
 		g := in.groups[id]
-		_, applied := g.machine.Hash()
 		out := Group{
-			Group: id, NextPosition: uint64(g.machine.NextPosition()), TimeMs: g.machine.GroupTimeMs(), Applied: applied,
-			LogFirst: g.logFirst, LogLast: g.logLast, Shards: []Shard{}, Segments: []Segment{},
+			Group: id, NextPosition: uint64(g.machine.NextPosition()), TimeMs: g.machine.GroupTimeMs(), Log: logOf(g.log),
+			Shards: []Shard{}, Segments: []Segment{},
+		}
+		if g.unapplied > g.log.Pending {
+			in.report.find(OrphanBlock, groupName(id), "%d blocks lie behind what is applied, and the log has only %d to come", g.unapplied, g.log.Pending)
 		}
 		for _, seg := range g.order {
 			out.Segments = append(out.Segments, *g.segments[seg])

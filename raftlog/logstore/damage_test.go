@@ -75,9 +75,10 @@ func outcome(t *testing.T, fs storage.FS, where string) error {
 		return err
 	}
 	defer s.Close()
-	_, looked := Look(damageLog(s), 0, 0)
+	_, errs := Look(damageLog(s), 0, 0)
+	looked := errors.Join(errs...)
 	l := newLog(damageLog(s))
-	err = l.look(0, 0)
+	err = errors.Join(l.look(0, 0)...)
 	if (err == nil) != (looked == nil) {
 		t.Errorf("%s: looking says %v, opening %v", where, looked, err)
 	}

@@ -16,7 +16,12 @@ import (
 
 // ErrDamaged is matched by errors that say that a log on disk is not what was
 // written. It matches storage.ErrCorrupt, too.
-var ErrDamaged = fmt.Errorf("log is damaged: %w", storage.ErrCorrupt)
+var ErrDamaged error = damage{}
+
+type damage struct{}
+
+func (damage) Error() string { return "the log is damaged" }
+func (damage) Unwrap() error { return storage.ErrCorrupt }
 
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, fmt.Errorf(format, args...))
@@ -115,7 +120,7 @@ func (l *Log) open() error {
 		return err
 	}
 	if marked {
-		return l.reaches()
+		return errors.Join(l.reaches()...)
 	}
 	// The watermark is older than the first entry.
 	if l.last != 0 || l.writes != 0 {
@@ -193,8 +198,7 @@ func (l *Log) number(name string) (uint64, error) {
 
 // reaches tells whether all is there that the watermark vouches for. What is
 // before it leaves the log from the front only, and never all of it.
-func (l *Log) reaches() error {
-	var errs []error
+func (l *Log) reaches() (errs []error) {
 	if l.last < l.at.index {
 		errs = append(errs, damaged("the log ends at entry %d, but was on disk up to entry %d", l.last, l.at.index))
 	}
@@ -204,7 +208,7 @@ func (l *Log) reaches() error {
 	if l.writes < l.at.writes {
 		errs = append(errs, damaged("term and vote were written %d times, and %d of those are on disk", l.at.writes, l.writes))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // Check tells whether the log is whole, given the index and term of what is
