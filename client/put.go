@@ -9,7 +9,7 @@ import (
 
 // chunkBytes is the most that one message of a PutMany carries, unless a single
 // record is larger.
-const chunkBytes = 4 << 20
+const chunkBytes = 1<<20 - 32<<10
 
 // Put stores one record and returns when it is durable. Concurrent Puts share
 // messages. Records that one goroutine puts one after the other keep their order.

@@ -18,6 +18,11 @@ import (
 // they are, the next is not read, and so the client is slowed down by flow control.
 const putsInFlight = 32
 
+// putMemoryBytes is what the batches of all put streams together hold while they
+// are worked on. A stream with a batch for which there is no room reads nothing
+// more: its client waits, and sends nothing twice.
+const putMemoryBytes = 32 << 20
+
 // errStopping ends streams when the node does.
 var errStopping = stream.Errorf(stream.CodeUnavailable, "the node is stopping")
 
@@ -36,15 +41,16 @@ type putStream[S Subscription] struct {
 func (s *recordService[S]) PutStream(gs grpc.BidiStreamingServer[runnelv1.PutStreamRequest, runnelv1.PutStreamResponse]) error {
 	p := &putStream[S]{service: s, grpc: gs, slots: make(chan struct{}, putsInFlight)}
 	received := make(chan error, 1)
-	stop := make(chan struct{})
-	go func() { received <- p.receive(stop) }()
+	ctx, stop := context.WithCancel(gs.Context())
+	defer stop()
+	go func() { received <- p.receive(ctx) }()
 	var err error
 	select {
 	case err = <-received:
 	case <-s.cfg.Stopping:
 		err = errStopping
 	}
-	close(stop)
+	stop()
 	for range putsInFlight { // whoever holds a slot is still to answer
 		p.slots <- struct{}{}
 	}
@@ -52,20 +58,19 @@ func (s *recordService[S]) PutStream(gs grpc.BidiStreamingServer[runnelv1.PutStr
 }
 
 // receive starts a put for every batch until the client is done (nil), the stream
-// fails, or stop is closed.
-func (p *putStream[S]) receive(stop <-chan struct{}) error {
+// fails, or ctx ends.
+func (p *putStream[S]) receive(ctx context.Context) error {
 	for {
 		select {
 		case p.slots <- struct{}{}:
-		case <-stop:
+		case <-ctx.Done():
 			return nil
 		}
 		batch := batches.Get().(*putBatch)
 		err := p.grpc.RecvMsg(&batch.wire)
-		select {
-		case <-stop: // nobody waits for this put: it is not made
-			err = io.EOF
-		default:
+		bytes := int64(batch.wire.Bytes())
+		if err == nil && (ctx.Err() != nil || p.service.putting.Acquire(ctx, bytes) != nil) {
+			err = io.EOF // nobody waits for this put: it is not made
 		}
 		if err != nil {
 			<-p.slots
@@ -76,6 +81,7 @@ func (p *putStream[S]) receive(stop <-chan struct{}) error {
 		}
 		go func() {
 			defer func() { <-p.slots }()
+			defer p.service.putting.Release(bytes)
 			p.put(batch)
 		}()
 	}

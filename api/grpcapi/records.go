@@ -3,6 +3,8 @@ package grpcapi
 import (
 	"context"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/runnel-io/runnel/broker"
 	runnelv1 "github.com/runnel-io/runnel/proto/runnel/v1"
 	"github.com/runnel-io/runnel/proto/runnel/wire"
@@ -16,6 +18,8 @@ type recordService[S Subscription] struct {
 	broker Records[S]
 	cfg    Config
 	pushes *pushMemory
+
+	putting *semaphore.Weighted // bytes of batches on put streams
 }
 
 func (s *recordService[S]) PutRecord(ctx context.Context, req *runnelv1.PutRecordRequest) (*runnelv1.PutRecordResponse, error) {

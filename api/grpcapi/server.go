@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
@@ -69,7 +70,9 @@ func Register[S Subscription](s grpc.ServiceRegistrar, b Broker[S], cfg Config) 
 		cfg.IdleEvery = 5 * time.Second
 	}
 	runnelv1.RegisterStreamServiceServer(s, &streamService{broker: b})
-	runnelv1.RegisterRecordServiceServer(s, &recordService[S]{broker: b, cfg: cfg, pushes: newPushMemory(pushMemoryBytes)})
+	runnelv1.RegisterRecordServiceServer(s, &recordService[S]{
+		broker: b, cfg: cfg, pushes: newPushMemory(pushMemoryBytes), putting: semaphore.NewWeighted(putMemoryBytes),
+	})
 }
 
 // Sizes of messages, and of what a connection may have under way unread.
