@@ -91,6 +91,8 @@ func (s *Subscription) Next(ctx context.Context) (*Batch, error) {
 	for {
 		b, err := s.try()
 		switch {
+		case err == nil && b == nil:
+			continue
 		case err == nil && (b.Ended || len(b.blocks) > 0 || s.opts.idle):
 			return b, nil
 		case err == nil:
@@ -123,7 +125,8 @@ func (s *Subscription) recover(ctx context.Context, err error) error {
 	return nil
 }
 
-// try receives one batch over the present connection, or makes one.
+// try receives a message over the present connection, or makes one. nil without an
+// error: the message tells nothing about records.
 func (s *Subscription) try() (*Batch, error) {
 	if s.ended {
 		return nil, io.EOF
@@ -149,13 +152,13 @@ func (s *Subscription) try() (*Batch, error) {
 		return s.batch(r.Blocks)
 	case *runnelv1.SubscribeResponse_Starved:
 		need := max(int(min(r.Starved.GetNeeded(), maxReceive)), s.opts.credit)
-		return &Batch{Shard: s.shard, shard: s.of}, wire.FromStatus(s.grant(need - s.granted))
+		return nil, wire.FromStatus(s.grant(need - s.granted))
 	case *runnelv1.SubscribeResponse_End:
 		s.ended = true
 		s.disconnect()
 		return &Batch{Shard: s.shard, shard: s.of, Ended: true, Children: children(r.End.GetChildren())}, nil
 	}
-	return &Batch{Shard: s.shard, shard: s.of}, nil // a message of a newer server
+	return nil, nil // a message of a newer server
 }
 
 func (s *Subscription) batch(m *runnelv1.SubscribeBlocks) (*Batch, error) {
