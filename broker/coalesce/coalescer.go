@@ -74,10 +74,11 @@ type Coalescer struct {
 	start offset // of the group's time when this node first began to lead it
 
 	// The proposer's own.
-	term   uint64
-	tip    shardlog.Tip
-	filler filler
-	key    []byte
+	term    uint64
+	tip     shardlog.Tip
+	filler  filler
+	key     []byte
+	scratch []stream.Record
 
 	stampMu sync.Mutex
 	stamp   int64 // the latest given

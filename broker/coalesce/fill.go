@@ -14,6 +14,8 @@ type piece struct {
 	batch int
 	span  int // place in the batch's result
 	count int
+
+	records []stream.Record // until they are encoded
 }
 
 // block is the block of one shard that is being filled, and then in flight.
@@ -22,12 +24,8 @@ type block struct {
 	class  uint8
 	first  stream.Position
 	pieces []piece
-	fill   *filling
-}
-
-// filling is the part of a block that is of use until it is encoded.
-type filling struct {
-	records []stream.Record
+	count  int // of records
+	size   int // encoded
 }
 
 // flight is an entry from its filling to its answer.
@@ -43,13 +41,12 @@ type flight struct {
 	control *call // instead of blocks
 }
 
-// filler gathers the records of the next entry. Its buffers are used again.
+// filler gathers the records of the next entry. Its map is used again.
 type filler struct {
-	byShard  map[stream.ShardID]int
-	fillings []*filling
-	size     int
-	floor    int64 // the latest arrival floor of the shards
-	f        *flight
+	byShard map[stream.ShardID]int
+	size    int
+	floor   int64 // the latest arrival floor of the shards
+	f       *flight
 }
 
 // What an entry holds beside the records of a block: its key and lengths.
@@ -111,14 +108,14 @@ func (c *Coalescer) takeFrom(k *call) (full bool) {
 			k.refuseBatch(len(b.Records)-k.record, why)
 			continue
 		}
-		n := fl.room(at, b.Records[k.record:], c.cfg.EntryBytes)
+		n, size := fl.room(at, b.Records[k.record:], c.cfg.EntryBytes)
 		if n == 0 {
 			return true
 		}
 		if at < 0 {
 			at = fl.newBlock(state)
 		}
-		fl.take(k, at, n)
+		fl.take(k, at, n, size)
 		if k.record += n; k.record < len(b.Records) {
 			return true
 		}
@@ -139,32 +136,33 @@ func (c *Coalescer) blockOf(id stream.ShardID) (int, shardlog.ShardState, error)
 	return -1, state, why
 }
 
-// room tells how many of the records fit into the entry. An empty entry takes
-// any first record, and then nothing else if that is over the bound.
-func (fl *filler) room(at int, records []stream.Record, bound int) int {
-	size := fl.size
+// room tells how many of the records fit into the entry, and how many bytes of
+// a block they are. An empty entry takes any first record, and then nothing else
+// if that is over the bound.
+func (fl *filler) room(at int, records []stream.Record, bound int) (n, bytes int) {
+	free := bound - fl.size
 	if at < 0 {
-		size += blockOverhead
+		free -= blockOverhead
 	}
 	for n := range records {
-		size += records[n].Size() + stream.BlockRecordOverhead
-		if size > bound && (n > 0 || fl.size > 0) {
-			return n
+		size := records[n].Size() + stream.BlockRecordOverhead
+		if bytes+size > free && (n > 0 || fl.size > 0) {
+			return n, bytes
 		}
+		bytes += size
 	}
-	return len(records)
+	return len(records), bytes
 }
 
-func (fl *filler) take(k *call, at, n int) {
-	b := &k.batches[k.batch]
-	blk := &fl.f.blocks[at]
-	for i := k.record; i < k.record+n; i++ {
-		blk.fill.records = append(blk.fill.records, b.Records[i])
-		size := b.Records[i].Size()
-		fl.size += size + stream.BlockRecordOverhead
-	}
+func (fl *filler) take(k *call, at, n, size int) {
+	p := k.take(n)
+	p.records = k.batches[k.batch].Records[k.record : k.record+n]
+	b := &fl.f.blocks[at]
+	b.pieces = append(b.pieces, p)
+	b.count += n
+	b.size += size
+	fl.size += size
 	fl.f.records += n
-	blk.pieces = append(blk.pieces, k.take(n))
 	if !k.encoding {
 		k.encoding = true
 		fl.f.calls = append(fl.f.calls, k)
@@ -173,22 +171,35 @@ func (fl *filler) take(k *call, at, n int) {
 
 func (fl *filler) newBlock(state shardlog.ShardState) int {
 	at := len(fl.f.blocks)
-	if at == len(fl.fillings) {
-		fl.fillings = append(fl.fillings, &filling{})
-	}
 	fl.floor = max(fl.floor, state.ArrivalFloorMs)
-	fl.f.blocks = append(fl.f.blocks, block{shard: state.ID, class: shardlog.ClassOf(state.RetentionHours), fill: fl.fillings[at]})
+	fl.f.blocks = append(fl.f.blocks, block{
+		shard: state.ID, class: shardlog.ClassOf(state.RetentionHours), size: stream.BlockOverhead,
+	})
 	fl.byShard[state.ID] = at
 	fl.size += blockOverhead
 	return at
 }
 
+// recordsOf returns the records of a block, good until the next call.
+func (c *Coalescer) recordsOf(b *block) []stream.Record {
+	if len(b.pieces) == 1 {
+		return b.pieces[0].records
+	}
+	clear(c.scratch)
+	c.scratch = c.scratch[:0]
+	for _, p := range b.pieces {
+		c.scratch = append(c.scratch, p.records...)
+	}
+	return c.scratch
+}
+
 // release lets go of the callers' records.
 func (c *Coalescer) release(f *flight) {
+	clear(c.scratch)
 	for i := range f.blocks {
-		clear(f.blocks[i].fill.records)
-		*f.blocks[i].fill = filling{records: f.blocks[i].fill.records[:0]}
-		f.blocks[i].fill = nil
+		for j := range f.blocks[i].pieces {
+			f.blocks[i].pieces[j].records = nil
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,8 +227,8 @@ func (c *Coalescer) place(f *flight) []key.BlockKey {
 		}
 		seg := &c.tip.Current[b.class]
 		b.first = c.tip.Next
-		c.tip.Next += stream.Position(len(b.fill.records))
-		seg.Bytes += uint64(stream.BlockSize(b.fill.records))
+		c.tip.Next += stream.Position(b.count)
+		seg.Bytes += uint64(b.size)
 		seg.Blocks++
 		keys[i] = key.BlockKey{Group: c.cfg.Machine.Group(), Class: b.class, Segment: seg.Segment, Shard: b.shard, First: b.first}
 	}

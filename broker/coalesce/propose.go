@@ -37,14 +37,14 @@ func (c *Coalescer) proposeAppend(f *flight) {
 	command := shardlog.Encode(nil, at, shardlog.Append{})
 	size := len(command)
 	for i := range f.blocks {
-		size += keySize + stream.BlockSize(f.blocks[i].fill.records)
+		size += keySize + f.blocks[i].size
 	}
 	entry := raftlog.NewEntryBuilder(raftlog.EntrySize(len(f.blocks), size))
 	for i := range f.blocks {
 		b := &f.blocks[i]
 		c.key = keys[i].Append(c.key[:0])
 		entry.AppendRow(c.key, func(dst []byte) []byte {
-			return stream.AppendBlock(dst, stream.BlockHeader{First: b.first, ArrivedMs: f.stamp}, b.fill.records)
+			return stream.AppendBlock(dst, stream.BlockHeader{First: b.first, ArrivedMs: f.stamp}, c.recordsOf(b))
 		})
 	}
 	encoded := entry.Finish(c.term, command)
