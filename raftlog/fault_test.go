@@ -264,14 +264,14 @@ func TestInspect(t *testing.T) {
 		}
 		defer store.Close()
 		s, errs := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, id)
-		if errs != nil {
+		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
 		if s.First != want.First || s.Last != want.Last || s.Term != want.Term || s.Applied != want.Applied || s.Watermark != want.Last ||
 			s.AppliedTerm != want.Term || s.VotedFor != "node-1" || s.VoteTerm != want.Term || len(s.Members) != 1 || s.Members[0] != "node-1" {
 			t.Errorf("%+v, want %+v", s, want)
 		}
-		if s, errs := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, 99); errs != nil || s.Last != 0 {
+		if s, errs := raftlog.Inspect(raftlog.Config{Store: store, MetaLogDir: c.meta}, 99); len(errs) > 0 || s.Last != 0 {
 			t.Errorf("a group that does not exist: %+v, %v", s, errs)
 		}
 	})

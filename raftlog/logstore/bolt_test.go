@@ -238,7 +238,7 @@ func TestLookChangesNothing(t *testing.T) {
 	c, content := boltFile(t)
 	s, errs := Look(c, 30, 2)
 	want := State{First: 11, Last: 51, Term: 4, VotedFor: "somebody", Watermark: 51}
-	if errs != nil || s != want {
+	if len(errs) > 0 || s != want {
 		t.Errorf("%+v, %v, want %+v", s, errs, want)
 	}
 	after, err := os.ReadFile(c.File)
