@@ -240,3 +240,36 @@ func TestNoSpace(t *testing.T) {
 		t.Errorf("a log that can not be written: %v", err)
 	}
 }
+
+// TestNoSpaceForANewLog fills the disk when Pebble changes to a new log, at
+// which it would panic.
+func TestNoSpaceForANewLog(t *testing.T) {
+	for name, use := range map[string]func(*Store){
+		"room":  func(s *Store) { _ = s.MakeRoom(1 << 40) },
+		"close": func(s *Store) { _ = s.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var full atomic.Bool
+			fs := faultfs.Hook(NewCrashableMem(), func(path string) error {
+				if full.Load() && strings.HasSuffix(path, ".log") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			told := make(chan error, 1)
+			s := open(t, Config{Dir: "data", FS: fs, OnFatal: func(err error) { told <- err }})
+			set(t, s, true, "a", "1")
+			full.Store(true)
+			go use(s)
+			if err := <-told; !errors.Is(err, ErrDiskFull) {
+				t.Errorf("told %v", err)
+			}
+			if err := s.Close(); !errors.Is(err, ErrDiskFull) && !errors.Is(err, ErrClosed) {
+				t.Errorf("close: %v", err)
+			}
+			if _, err := Open(Config{Dir: "data", FS: fs}); !errors.Is(err, ErrLocked) {
+				t.Errorf("a failed store has let go of its lock: %v", err)
+			}
+		})
+	}
+}

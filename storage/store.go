@@ -120,6 +120,7 @@ type Store struct {
 	failed  atomic.Pointer[error] // the first fatal error
 	failing sync.Once
 	gone    chan struct{} // closed with the first fatal error
+	opened  atomic.Bool
 	closed  atomic.Bool
 }
 
@@ -136,7 +137,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, disk: cfg.FS, gone: make(chan struct{})}
 	s.reserve.store = s
 	s.events = newEvents(s)
-	s.cfg.FS, s.watched = vfs.WithDiskHealthChecks(markerFS{cfg.FS}, slowAfter, nil, s.events.slow)
+	s.cfg.FS, s.watched = vfs.WithDiskHealthChecks(logFS{markerFS{cfg.FS}, s}, slowAfter, nil, s.events.slow)
 	if !cfg.ReadOnly {
 		if err := MakeDir(s.disk, cfg.Dir); err != nil {
 			return nil, errors.Join(asDiskFull(err), s.watched.Close())
@@ -150,6 +151,7 @@ func Open(cfg Config) (*Store, error) {
 	if err := s.open(); err != nil {
 		return nil, errors.Join(asDiskFull(err), lock.Close(), s.watched.Close())
 	}
+	s.opened.Store(true)
 	return s, nil
 }
 
@@ -240,19 +242,36 @@ func (s *Store) fatal(err error) {
 
 // Close makes everything durable and ends the store. Batches, iterators and
 // snapshots must be closed before. A store that has failed is left as the
-// failure left it.
+// failure left it, and keeps its lock: what Pebble does in the background goes on
+// until the process ends.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
 	if err := s.failed.Load(); err != nil {
-		return errors.Join(*err, s.lock.Close(), s.watched.Close())
+		return *err
 	}
-	var err error
-	if !s.cfg.ReadOnly {
-		// An empty log leaves nothing whose end could be mistaken.
-		err = s.db.Flush()
+	err := s.empty()
+	if s.failed.Load() != nil {
+		return err
 	}
+	s.opened.Store(false)
 	err = errors.Join(err, s.db.Close(), s.stopSeal())
 	return errors.Join(err, s.lock.Close(), s.watched.Close())
+}
+
+// empty moves all to tables: an empty log leaves nothing whose end could be
+// mistaken.
+func (s *Store) empty() error {
+	if s.cfg.ReadOnly {
+		return nil
+	}
+	flushed := make(chan error, 1)
+	go func() { flushed <- s.db.Flush() }()
+	select {
+	case err := <-flushed:
+		return err
+	case <-s.gone:
+		return *s.failed.Load()
+	}
 }
