@@ -52,6 +52,10 @@ func rowValue(i int) string { return strings.Repeat(fmt.Sprintf("value%04d", i),
 // what was written or an error; only the end of the log of a killed process may
 // be missing, which raftlog's marks notice.
 func TestFlippedBits(t *testing.T) {
+	each := int64(8) // flips per file
+	if testing.Short() {
+		each = 3
+	}
 	for _, clean := range []bool{true, false} {
 		t.Run(fmt.Sprintf("clean=%v", clean), func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +68,7 @@ func TestFlippedBits(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 4))
 			for _, name := range names {
 				size := fileSize(t, fs, "data/"+name)
-				for range min(size, 8) {
+				for range min(size, each) {
 					at, bit := rng.Int64N(size), byte(1)<<rng.IntN(8)
 					damaged := keepAll(fs)
 					if err := faultfs.Flip(damaged, "data/"+name, at, bit); err != nil {
