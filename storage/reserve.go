@@ -23,6 +23,7 @@ type reserve struct {
 	next     atomic.Int64 // unix nanoseconds of the next look
 	free     atomic.Int64 // above the reserve, at the last look
 	promised atomic.Int64 // since then
+	looked   atomic.Bool  // ever: free means nothing before
 }
 
 // CheckWritable tells whether bytes more may be written: ErrDiskFull if that
@@ -36,7 +37,8 @@ func (s *Store) CheckWritable(bytes int64) error {
 	// What is put is written to the log and to a table.
 	promised := r.promised.Add(2 * bytes)
 	now := time.Now().UnixNano()
-	if next := r.next.Load(); (now >= next || promised > lookAfterBytes) && r.next.CompareAndSwap(next, now+int64(lookEvery)) {
+	next := r.next.Load()
+	if (now >= next || promised > lookAfterBytes) && r.next.CompareAndSwap(next, now+int64(lookEvery)) || !r.looked.Load() {
 		if err := r.look(); err != nil {
 			return err
 		}
@@ -54,6 +56,7 @@ func (r *reserve) look() error {
 	}
 	r.free.Store(int64(free) - r.bytes(total))
 	r.promised.Store(0)
+	r.looked.Store(true)
 	return nil
 }
 

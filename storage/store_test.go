@@ -161,6 +161,33 @@ func TestReserve(t *testing.T) {
 	}
 }
 
+// Who comes while the first look at the disk is under way is not told that it is
+// full.
+func TestReserveIsNotGuessed(t *testing.T) {
+	looking, look := make(chan struct{}, 2), make(chan struct{})
+	s := open(t, Config{Dir: t.TempDir(), FreeBytes: func(string) (uint64, uint64, error) {
+		looking <- struct{}{}
+		<-look
+		return 100 << 30, 200 << 30, nil
+	}})
+	defer mustClose(t, s)
+	answers := make(chan error, 2)
+	go func() { answers <- s.CheckWritable(1) }()
+	<-looking
+	go func() { answers <- s.CheckWritable(1) }()
+	select {
+	case <-looking:
+	case err := <-answers:
+		t.Fatalf("answered %v before anybody knows", err)
+	}
+	close(look)
+	for range 2 {
+		if err := <-answers; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestPowerCuts cuts the power after random numbers of synced commits, loses a
 // random part of what was not synced, and wants every synced batch back whole.
 func TestPowerCuts(t *testing.T) {
