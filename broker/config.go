@@ -38,8 +38,9 @@ type Config struct {
 	// Now is the wall clock; time.Now.
 	Now func() time.Time
 
-	// fault is called after each persisted step of an operation. An error stops
-	// the reconciler at that point, as a crash would. For tests.
+	// fault is called after each persisted step of an operation. A *stream.Error
+	// fails the step; another error stops the reconciler at that point, as a
+	// crash would. For tests.
 	fault func(point string) error
 	// elapsed never goes back; by default it counts while the machine sleeps.
 	elapsed func() time.Duration

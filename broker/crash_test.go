@@ -261,6 +261,43 @@ func allStreams(n *node) []stream.StreamID {
 	return ids
 }
 
+// A step that fails is tried again, and does not hold up other streams.
+func TestFailedStepsAreTriedAgain(t *testing.T) {
+	var mu sync.Mutex
+	failures := map[string]int{}
+	n := startNode(t, storage.NewCrashableMem(), Config{fault: func(point string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failures[point]++; failures[point] == 1 {
+			return stream.Errorf(stream.CodeUnavailable, "not now")
+		}
+		return nil
+	}})
+	for _, name := range []string{"a", "b"} {
+		if err := n.CreateStream(testContext(t), name, 2, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.active("a")
+	n.active("b")
+	if _, err := n.UpdateShardCount(testContext(t), "a", 3); err != nil {
+		t.Fatal(err)
+	}
+	n.active("a")
+	checkTiling(t, "open", n.shards("a", ShardFilter{Kind: FilterAtLatest}))
+	if err := n.DeleteStream(testContext(t), "a", false); err != nil {
+		t.Fatal(err)
+	}
+	n.gone("a")
+	n.put("b", "k", "v")
+	eventually(t, "a reconciler without work", func() bool {
+		r := n.reconciler
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.state) == 0 && len(r.queue) == 0 && r.running == 0
+	})
+}
+
 // A node that is cut off in the middle of anything comes back with what was
 // acknowledged: streams, shards, retention.
 func TestMetadataSurvivesRestarts(t *testing.T) {

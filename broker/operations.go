@@ -28,23 +28,26 @@ func (b *Broker) pending() []stream.StreamID {
 }
 
 // advance works on a stream until its operation has ended or has to wait;
-// after tells how long.
-func (b *Broker) advance(ctx context.Context, id stream.StreamID) (after time.Duration, err error) {
+// after tells how long, steps how far it has come.
+func (b *Broker) advance(ctx context.Context, id stream.StreamID) (after time.Duration, steps int, err error) {
 	var before *metadata.Stream
-	for {
+	for ; ; steps++ {
 		s, ok := b.meta.StreamByID(id)
 		if !ok || s.Op == nil {
-			return 0, nil
+			return 0, steps, nil
 		}
 		if s == before {
-			return 0, fmt.Errorf("stream %s: the metadata refused the last step", s.Name)
+			return 0, steps - 1, fmt.Errorf("stream %s: the metadata refused the last step", s.Name)
 		}
 		before = s
 		if wait := b.until(s); wait > 0 {
-			return wait, nil
+			return wait, steps, nil
 		}
 		if err := b.stepInTime(ctx, s); err != nil {
-			return 0, fmt.Errorf("stream %s: %w", s.Name, err)
+			if now, _ := b.meta.StreamByID(id); now != s {
+				steps++
+			}
+			return 0, steps, fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
 }

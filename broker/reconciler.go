@@ -28,7 +28,7 @@ type reconciler struct {
 type work struct {
 	busy   bool
 	again  bool // something changed meanwhile
-	failed int  // times in a row
+	failed int  // times in a row, without a step
 	timer  *time.Timer
 }
 
@@ -134,13 +134,13 @@ func (r *reconciler) drain() {
 		r.queue = r.queue[1:]
 		r.state[id].busy = true
 		r.mu.Unlock()
-		after, err := r.b.advance(r.b.ctx, id)
-		r.release(id, after, err)
+		after, steps, err := r.b.advance(r.b.ctx, id)
+		r.release(id, after, steps, err)
 	}
 }
 
 // release decides whether the stream is to be looked at again, and when.
-func (r *reconciler) release(id stream.StreamID, after time.Duration, err error) {
+func (r *reconciler) release(id stream.StreamID, after time.Duration, steps int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.state[id]
@@ -149,12 +149,13 @@ func (r *reconciler) release(id stream.StreamID, after time.Duration, err error)
 		delete(r.state, id)
 		return
 	}
+	if steps > 0 || err == nil {
+		w.failed = 0
+	}
 	if err != nil {
 		w.failed++
 		after = min(backoffLeast<<min(w.failed, 10), backoffMost)
 		r.b.log.Warn("a stream's operation failed, will be tried again", "stream", uint64(id), "error", err, "after", after)
-	} else {
-		w.failed = 0
 	}
 	switch {
 	case w.again && err == nil:
@@ -179,8 +180,10 @@ func (b *Broker) fault(point string) error {
 	if b.cfg.fault == nil {
 		return nil
 	}
-	if err := b.cfg.fault(point); err != nil {
-		return errors.Join(errHalted, err)
+	err := b.cfg.fault(point)
+	var failed *stream.Error // as a step may fail that is tried again
+	if err == nil || errors.As(err, &failed) {
+		return err
 	}
-	return nil
+	return errors.Join(errHalted, err)
 }
