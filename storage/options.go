@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -16,6 +17,11 @@ import (
 // files, whose values Pebble does not check as well.
 const formatVersion = pebble.FormatTableFormatV6
 
+// reclaimAfter is how long a range delete may stay in memory, where it gives no
+// space back: on a full disk nothing else would flush it, because nothing may be
+// written.
+const reclaimAfter = 30 * time.Second
+
 func (s *Store) options() *pebble.Options {
 	o := &pebble.Options{
 		FS:                          s.cfg.FS,
@@ -26,6 +32,7 @@ func (s *Store) options() *pebble.Options {
 		MemTableStopWritesThreshold: s.cfg.MemtableCount,
 		// Pebble takes what memtables occupy off the cache.
 		CacheSize:                   s.cfg.BlockCacheBytes + int64(s.cfg.MemtableCount)*s.cfg.MemtableBytes,
+		FlushDelayDeleteRange:       reclaimAfter,
 		L0CompactionThreshold:       4,
 		L0CompactionFileThreshold:   32,
 		L0StopWritesThreshold:       32,
