@@ -137,8 +137,12 @@ func operations() []operation {
 // and nothing that was acknowledged is lost on the way. What was not synced is
 // lost, kept, or lost in part.
 func TestCrashAtEveryStep(t *testing.T) {
+	percents := []int{0, 50, 100}
+	if testing.Short() {
+		percents = percents[:1]
+	}
 	for _, op := range operations() {
-		for _, kept := range []int{0, 50, 100} {
+		for _, kept := range percents {
 			t.Run(fmt.Sprintf("%s, %d %% kept", op.name, kept), func(t *testing.T) {
 				t.Parallel()
 				steps := countSteps(t, op)

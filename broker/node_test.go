@@ -51,21 +51,25 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // startNode opens a node on fs, whose files a former one may have left.
-func startNode(t *testing.T, files storage.FS, cfg Config) *node {
+func startNode(t *testing.T, files storage.FS, cfg Config, store ...func(*storage.Config)) *node {
 	t.Helper()
-	n, err := openNode(t, files, cfg)
+	n, err := openNode(t, files, cfg, store...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-func openNode(t *testing.T, files storage.FS, cfg Config) (*node, error) {
+func openNode(t *testing.T, files storage.FS, cfg Config, change ...func(*storage.Config)) (*node, error) {
 	t.Helper()
 	if cfg.DataGroups == 0 {
 		cfg.DataGroups = 3
 	}
-	store, err := storage.Open(storage.Config{Dir: "data", FS: files})
+	storeConfig := storage.Config{Dir: "data", FS: files}
+	for _, f := range change {
+		f(&storeConfig)
+	}
+	store, err := storage.Open(storeConfig)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

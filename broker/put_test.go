@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,4 +246,40 @@ func TestPutsToAStreamThatGoes(t *testing.T) {
 	_, err := n.Read(testContext(t), token, 10)
 	wantCode(t, err, stream.CodeNotFound, "does not exist")
 	wantErased(n, 1)
+}
+
+// A full disk refuses what needs space, lets pass what gives it back, and
+// recovers.
+func TestAFullDisk(t *testing.T) {
+	var free atomic.Int64
+	free.Store(1 << 40)
+	n := startNode(t, storage.NewCrashableMem(), Config{}, func(c *storage.Config) {
+		c.ReserveBytes = 1 << 20
+		c.FreeBytes = func(string) (uint64, uint64, error) { return uint64(free.Load()), 1 << 41, nil }
+	})
+	n.create("s", 1)
+	n.create("old", 1)
+	n.put("s", "k", "1")
+	put := func() error {
+		results, err := n.Put(testContext(t), "s", []PutRecord{{PartitionKey: "k", Data: []byte("2")}})
+		if err == nil {
+			err = results[0].Err
+		}
+		return err
+	}
+	free.Store(0)
+	eventually(t, "a refusal", func() bool { return put() != nil })
+	wantCode(t, put(), stream.CodeDiskFull, "the disk is full")
+	wantCode(t, n.CreateStream(testContext(t), "new", 1, 0), stream.CodeDiskFull, "the disk is full")
+	wantCode(t, n.SetRetention(testContext(t), "s", 48, RetentionIncrease), stream.CodeDiskFull, "the disk is full")
+	if records, _ := n.readShard(n.iterator("s", 0, From{Kind: TrimHorizon})); len(records) == 0 {
+		t.Fatal("nothing is read from a full disk")
+	}
+	if err := n.DeleteStream(testContext(t), "old", false); err != nil {
+		t.Fatal(err)
+	}
+	n.gone("old")
+	wantErased(n, 2)
+	free.Store(1 << 40)
+	eventually(t, "a put", func() bool { return put() == nil })
 }
