@@ -159,13 +159,13 @@ func TestApplyRefusesATrimThatIsTooEarly(t *testing.T) {
 	trimming(t, func(r *trimRig) {
 		r.put(0)
 		id := r.machine.Segments()[0].SegmentID
-		for wait, want := range map[time.Duration]int{time.Hour: 1, day: 0} {
-			r.sleep(wait)
-			if a := r.do(shardlog.Trim{Segments: []shardlog.SegmentID{id}}); a.Refused != want {
-				r.Fatalf("after %v more: %+v", wait, a)
-			}
-			if want == 0 {
-				break
+		for _, c := range []struct {
+			wait    time.Duration
+			refused int
+		}{{time.Hour, 1}, {day, 0}} {
+			r.sleep(c.wait)
+			if a := r.do(shardlog.Trim{Segments: []shardlog.SegmentID{id}}); a.Refused != c.refused {
+				r.Fatalf("after %v more: %+v", c.wait, a)
 			}
 		}
 	})
