@@ -1,8 +1,12 @@
 package broker
 
 import (
+	"encoding/binary"
+	"fmt"
 	"sync"
 	"time"
+
+	"github.com/runnel-io/runnel/storage/key"
 )
 
 // ratchet tells the time of metadata commands. It follows the wall forward at
@@ -31,4 +35,34 @@ func (r *ratchet) nowMs(leastMs int64) int64 {
 		r.last, r.read = wall, r.elapsed()
 	}
 	return r.last
+}
+
+// believedKey is where a node keeps the time that it believes while its clock is
+// in doubt for a group.
+func believedKey(group uint32) []byte { return key.Node(fmt.Sprintf("clock-believed-%d", group)) }
+
+const believedVersion = 1
+
+// believed is what keepBelieved has kept, in milliseconds, 0 if nothing.
+func (b *Broker) believed(group uint32) (int64, error) {
+	v, err := b.nodeRow(believedKey(group))
+	if v == nil || err != nil {
+		return 0, err
+	}
+	if len(v) != 9 || v[0] != believedVersion {
+		return 0, fmt.Errorf("row %x of the time that is believed for group %d is not of version %d", v, group, believedVersion)
+	}
+	return int64(binary.BigEndian.Uint64(v[1:])), nil
+}
+
+// keepBelieved survives a power cut. 0 stands for a clock that is not in doubt.
+func (b *Broker) keepBelieved(group uint32, ms int64) error {
+	batch := b.deps.Store.NewBatch()
+	defer batch.Close()
+	if ms == 0 {
+		batch.Delete(believedKey(group))
+	} else {
+		batch.Set(believedKey(group), binary.BigEndian.AppendUint64([]byte{believedVersion}, uint64(ms)))
+	}
+	return batch.Commit(true)
 }

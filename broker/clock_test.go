@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/runnel-io/runnel/broker/coalesce"
 	"github.com/runnel-io/runnel/storage"
 )
 
@@ -49,4 +51,49 @@ func TestLifeCycleWithAWallSetBack(t *testing.T) {
 	}
 	c.advance(-5 * time.Hour)
 	n.gone("s")
+}
+
+// A node that was stopped for a weekend asks about its clock over restarts, and
+// trims when it is trusted.
+func TestDoubtIsKept(t *testing.T) {
+	c := newStill()
+	var trusted atomic.Bool
+	cfg := c.config()
+	cfg.DataGroups = 1
+	cfg.trusted = trusted.Load
+	files := storage.NewCrashableMem()
+	n := startNode(t, files, cfg)
+	n.create("s", 1)
+	n.put("s", "k", "v")
+	pass := func(n *node) coalesce.TrimStatus {
+		t.Helper()
+		if err := n.groups[1].trimmer.Pass(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+		return n.groups[1].trimmer.Status()
+	}
+	pass(n)
+	for range 2 {
+		c.advance(30 * time.Hour)
+		n = n.restart(files, cfg)
+		n.put("s", "k", "v")
+		if st := pass(n); !st.Asking {
+			t.Fatalf("%+v", st)
+		}
+		cut := crashed(files)
+		n.stop()
+		files = cut
+		n = startNode(t, files, cfg)
+		if st := pass(n); !st.Asking || n.mayExpire() {
+			t.Fatalf("after a power cut: %+v", st)
+		}
+	}
+	trusted.Store(true)
+	c.advance(11 * time.Minute)
+	if st := pass(n); st.Asking || st.Trimmed != 2 || !n.mayExpire() {
+		t.Fatalf("%+v", st)
+	}
+	if ms, err := n.believed(1); ms != 0 || err != nil {
+		t.Fatal(ms, err)
+	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -95,14 +96,20 @@ func (b *Broker) bootstrap(id uint32) error {
 }
 
 func (b *Broker) has(k []byte) (bool, error) {
-	_, closer, err := b.deps.Store.Get(k)
+	v, err := b.nodeRow(k)
+	return v != nil, err
+}
+
+// nodeRow reads a row of the node, nil if there is none.
+func (b *Broker) nodeRow(k []byte) ([]byte, error) {
+	v, closer, err := b.deps.Store.Get(k)
 	if errors.Is(err, storage.ErrNotFound) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return true, closer.Close()
+	return bytes.Clone(v), closer.Close()
 }
 
 // found writes the first entry of a new cluster.
@@ -140,6 +147,10 @@ func (b *Broker) openData(ctx context.Context, id uint32) (err error) {
 			return err
 		}
 	}
+	believed, err := b.believed(id)
+	if err != nil {
+		return err
+	}
 	if g.raft, err = b.deps.Host.Open(id, g.machine); err != nil {
 		return err
 	}
@@ -152,6 +163,7 @@ func (b *Broker) openData(ctx context.Context, id uint32) (err error) {
 	g.trimmer = coalesce.NewTrimmer(coalesce.TrimConfig{
 		Coalescer: g.coalescer, Machine: g.machine, Logger: b.log.With("group", id),
 		AfterClockJump: b.cfg.TrimAfterClockJump, Trusted: b.cfg.trusted,
+		Believed: believed, Doubted: func(ms int64) error { return b.keepBelieved(id, ms) },
 	})
 	b.groups[id] = g
 	b.tasks.Go(func() { g.trimmer.Run(b.ctx) })

@@ -2,6 +2,7 @@ package coalesce
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,7 +25,12 @@ type TrimConfig struct {
 	AfterClockJump bool
 	Trusted        func() bool   // Disciplined
 	Doubt          time.Duration // 6 h
-	Logger         *slog.Logger
+	// Doubted keeps the time as it is believed while the clock is in doubt, and 0
+	// afterwards. Believed is what it has kept: stamps by a wrong clock must not
+	// vouch for it at the next start. Doubted may be nil.
+	Doubted  func(believedMs int64) error
+	Believed int64
+	Logger   *slog.Logger
 }
 
 // TrimStatus tells what a trimmer does, for people and metrics.
@@ -50,6 +56,8 @@ type Trimmer struct {
 	doubt  doubt
 	began  time.Duration // elapsed time when this node began to lead
 	terms  uint64
+	told   int64         // to Doubted
+	toldAt time.Duration // elapsed time
 
 	expiry map[shardlog.SegmentID]expiry // of segments that take no more blocks
 }
@@ -88,7 +96,7 @@ func NewTrimmer(cfg TrimConfig) *Trimmer {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Trimmer{
-		cfg: cfg, log: log, expiry: map[shardlog.SegmentID]expiry{},
+		cfg: cfg, log: log, expiry: map[shardlog.SegmentID]expiry{}, told: cfg.Believed, toldAt: -tickEvery,
 		doubt: doubt{log: log, believe: cfg.AfterClockJump, trust: cfg.Trusted, patience: cfg.Doubt},
 	}
 }
@@ -122,6 +130,9 @@ func (t *Trimmer) Pass(ctx context.Context) error {
 	mayTrim, leading := t.look()
 	var err error
 	if leading {
+		err = t.tell()
+	}
+	if leading && err == nil {
 		err = t.work(ctx, mayTrim)
 	}
 	t.mu.Lock()
@@ -143,7 +154,7 @@ func (t *Trimmer) look() (mayTrim, leading bool) {
 	now, wall := clock.Wall()
 	if terms != t.terms {
 		if t.terms == 0 {
-			t.doubt.begin(wall, t.cfg.Coalescer.startOffset())
+			t.doubt.begin(wall, t.expected(now))
 		}
 		t.terms, t.began = terms, now
 	}
@@ -154,6 +165,34 @@ func (t *Trimmer) look() (mayTrim, leading bool) {
 	}
 	t.status.QuietFor = max(0, quiet)
 	return quiet <= 0 && !t.status.Asking, true
+}
+
+// expected is the wall's offset by what this node knew when it was stopped.
+func (t *Trimmer) expected(now time.Duration) offset {
+	if t.cfg.Believed > 0 {
+		return offset{time.Duration(t.cfg.Believed)*time.Millisecond - now, true}
+	}
+	return t.cfg.Coalescer.startOffset()
+}
+
+// tell keeps what is believed, every now and then while the clock is in doubt.
+func (t *Trimmer) tell() error {
+	now, _ := t.cfg.Coalescer.clock.Wall()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	believed := int64(0)
+	if t.status.Asking {
+		believed = (t.doubt.anchor + now).Milliseconds()
+	}
+	due := believed == 0 && t.told != 0 || believed != 0 && (t.told == 0 || now-t.toldAt >= tickEvery)
+	if t.cfg.Doubted == nil || !due {
+		return nil
+	}
+	if err := t.cfg.Doubted(believed); err != nil {
+		return fmt.Errorf("keep the time that is believed: %w", err)
+	}
+	t.told, t.toldAt = believed, now
+	return nil
 }
 
 func (t *Trimmer) work(ctx context.Context, mayTrim bool) error {

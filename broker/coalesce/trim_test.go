@@ -21,6 +21,7 @@ type trimRig struct {
 	ahead   time.Duration // of the wall
 	slept   time.Duration // what both clocks count, but no timer
 	trusted bool
+	kept    int64 // what the trimmer believed while it was in doubt
 	start   time.Time
 }
 
@@ -58,6 +59,8 @@ func trimming(t *testing.T, f func(r *trimRig)) {
 func (r *trimRig) newTrimmer(cfg TrimConfig) {
 	cfg.Coalescer, cfg.Machine = r.c, r.machine
 	cfg.Trusted = func() bool { return r.trusted }
+	cfg.Believed = r.kept
+	cfg.Doubted = func(ms int64) error { r.kept = ms; return nil }
 	r.trimmer = NewTrimmer(cfg)
 	synctest.Wait()
 	r.pass()
@@ -273,6 +276,45 @@ func TestAClockThatIsAheadAtTheStart(t *testing.T) {
 			r.Fatalf("%+v", st)
 		}
 		r.wantBlocks("a day after the first record", 1)
+	})
+}
+
+// Stamps that a wrong clock has made do not vouch for it at the next start.
+func TestDoubtOutlivesARestart(t *testing.T) {
+	trimming(t, func(r *trimRig) {
+		r.put(0)
+		r.ahead = 365 * day
+		r.restart(time.Minute, TrimConfig{})
+		for range 3 {
+			r.put(1)
+			if st := r.run(time.Hour); !st.Asking || st.Trimmed != 0 || r.kept == 0 {
+				r.Fatalf("%+v, kept %d", st, r.kept)
+			}
+			r.restart(time.Minute, TrimConfig{})
+		}
+		r.ahead = 0
+		r.restart(time.Minute, TrimConfig{})
+		if st := r.run(20 * time.Minute); st.Asking || r.kept != 0 || st.Trimmed != 0 {
+			r.Fatalf("%+v, kept %d", st, r.kept)
+		}
+	})
+}
+
+func TestWhatIsBelievedMustBeKept(t *testing.T) {
+	trimming(t, func(r *trimRig) {
+		r.put(0)
+		r.restart(30*time.Hour, TrimConfig{})
+		if r.kept == 0 {
+			r.Fatal("nothing is kept")
+		}
+		broken := errors.New("broken")
+		r.trimmer.cfg.Doubted = func(int64) error { return broken }
+		r.trusted = true
+		r.sleep(time.Hour)
+		if err := r.trimmer.Pass(r.Context()); !errors.Is(err, broken) {
+			r.Fatal(err)
+		}
+		r.wantBlocks("before it is kept", 1)
 	})
 }
 
