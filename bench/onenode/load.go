@@ -104,6 +104,7 @@ type load struct {
 	ended atomic.Bool
 
 	mu    sync.Mutex
+	due   time.Time // of the next batch, if there is a rate
 	total written
 	waits delays // from put to acknowledgement
 }
@@ -154,10 +155,10 @@ func (l *load) work(ctx context.Context) error {
 	src := newSource(l.records)
 	var waits delays
 	for ctx.Err() == nil && !l.ended.Load() {
-		n := l.next.Add(1) - 1
-		if err := l.await(ctx, n); err != nil {
+		if err := l.await(ctx); err != nil {
 			return err
 		}
+		n := l.next.Add(1) - 1
 		first := l.first + n*uint64(l.records)
 		records, w := src.fill(first)
 		begun := time.Now()
@@ -180,14 +181,22 @@ func (l *load) work(ctx context.Context) error {
 	return nil
 }
 
-// await holds a batch back until its turn, if the load has a rate.
-func (l *load) await(ctx context.Context, batch uint64) error {
+// await holds a batch back until its turn, if the load has a rate. A load that has
+// fallen behind does not catch up: it is never more than its rate.
+func (l *load) await(ctx context.Context) error {
 	if l.rate == 0 {
 		return nil
 	}
-	due := l.start.Add(time.Duration(float64(batch) * float64(l.records) / l.rate * float64(time.Second)))
-	if d := time.Until(due); d > 0 {
-		return pause(ctx, d)
+	now := time.Now()
+	l.mu.Lock()
+	if l.due.Before(now) {
+		l.due = now
+	}
+	wait := l.due.Sub(now)
+	l.due = l.due.Add(time.Duration(float64(l.records) / l.rate * float64(time.Second)))
+	l.mu.Unlock()
+	if wait > 0 {
+		return pause(ctx, wait)
 	}
 	return nil
 }
