@@ -48,6 +48,7 @@ func newEvents(s *Store) *events { return &events{store: s, log: s.cfg.Logger} }
 const (
 	maxBackgroundErrors   = 10
 	backgroundErrorWindow = 10 * time.Second
+	backgroundErrorPause  = 20 * time.Millisecond // times the failures so far
 )
 
 func (e *events) listener() *pebble.EventListener {
@@ -76,7 +77,10 @@ func (e *events) backgroundError(err error) {
 	e.mu.Unlock()
 	if n > maxBackgroundErrors {
 		e.store.fatal(fmt.Errorf("%d failures of background work in %v, the last: %w", n, backgroundErrorWindow, asKnown(err)))
+		time.Sleep(time.Second) // whoever waits for the process to end is not to be flooded
+		return
 	}
+	time.Sleep(time.Duration(n) * backgroundErrorPause) // Pebble tries again at once
 }
 
 // slowAfter is when an operation of the disk counts as stuck.

@@ -149,6 +149,9 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s.lock = lock
 	if err := s.open(); err != nil {
+		if s.failed.Load() != nil { // Pebble may still be at it: the lock is kept until the process ends
+			return nil, err
+		}
 		return nil, errors.Join(asDiskFull(err), lock.Close(), s.watched.Close())
 	}
 	s.opened.Store(true)
@@ -170,7 +173,7 @@ func (s *Store) open() error {
 		// The first log of a fresh store is written in a format in which a
 		// flipped bit reads as the end of the log. A second opening starts a
 		// log of the pinned format.
-		fresh, err := pebble.Open(s.cfg.Dir, s.options())
+		fresh, err := s.openDB()
 		if err != nil {
 			return fmt.Errorf("make a store in %s: %w", s.cfg.Dir, err)
 		}
@@ -178,7 +181,7 @@ func (s *Store) open() error {
 			return fmt.Errorf("make a store in %s: %w", s.cfg.Dir, err)
 		}
 	}
-	s.db, err = pebble.Open(s.cfg.Dir, s.options())
+	s.db, err = s.openDB()
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", s.cfg.Dir, namedAtOpen(err))
 	}
@@ -189,6 +192,26 @@ func (s *Store) open() error {
 		return fmt.Errorf("seal the list of tables: %w", errors.Join(err, s.db.Close(), s.closeSeal()))
 	}
 	return nil
+}
+
+// openDB opens Pebble. What was in the log only is written to tables first, and
+// Pebble tries that for ever: when the store has failed over it, nobody waits.
+func (s *Store) openDB() (*pebble.DB, error) {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		db, err := pebble.Open(s.cfg.Dir, s.options())
+		done <- opened{db, err}
+	}()
+	select {
+	case o := <-done:
+		return o.db, o.err
+	case <-s.gone:
+		return nil, *s.failed.Load()
+	}
 }
 
 // named makes damage that Pebble found matchable.
