@@ -28,14 +28,14 @@ func TestFlippedBits(t *testing.T) {
 	n := start(t, bin, dir)
 	create(t, n, 2)
 	ld := l.load(t, n, 6)
-	l.until(t, 6000)
+	ld.reach(t, n, 6000)
 	ld.stop()
 	if code := n.stop(t); code != 0 { // so that there are tables
 		t.Fatalf("the node stopped with code %d\n%s", code, n.log)
 	}
 	n = start(t, bin, dir)
 	ld = l.load(t, n, 6)
-	l.until(t, 3000) // and a log that is not yet in tables
+	ld.reach(t, n, 3000) // and a log that is not yet in tables
 	n.kill()
 	ld.wait()
 
@@ -45,7 +45,7 @@ func TestFlippedBits(t *testing.T) {
 		rel := files[i%len(files)]
 		v, detail := l.flip(t, bin, dir, rel)
 		found[v]++
-		t.Logf("%-24s %s", v, rel)
+		t.Logf("%s: %s", rel, v)
 		if v == broken {
 			t.Errorf("%s: %s", rel, detail)
 		}
@@ -107,9 +107,12 @@ func (l *ledger) flip(t *testing.T, bin, from, rel string) (verdict, string) {
 func (l *ledger) goOn(t *testing.T, bin, dir, at string, n **node) (verdict, string) {
 	t.Helper()
 	ld := l.load(t, *n, 3)
-	l.until(t, 200)
+	ended := !ld.until(t, 200)
 	(*n).kill()
 	ld.wait()
+	if ended && !namesDamage((*n).log.String()) {
+		return broken, fmt.Sprintf("%s: puts fail, and no word of damage in\n%s", at, (*n).log)
+	}
 	again, ready := run(t, bin, dir)
 	*n = again
 	if !ready {
@@ -119,6 +122,8 @@ func (l *ledger) goOn(t *testing.T, bin, dir, at string, n **node) (verdict, str
 		return refused, ""
 	}
 	switch err := l.check(t, again); {
+	case err == nil && ended:
+		return named, ""
 	case err == nil:
 		return harmless, ""
 	case !namesDamage(err.Error() + again.log.String()):

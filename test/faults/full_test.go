@@ -22,9 +22,10 @@ import (
 // smallDisk is a file system of its own, of so many MiB.
 func smallDisk(t *testing.T, mib int) string {
 	t.Helper()
+	needsMount(t)
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", mib)); err != nil {
-		t.Fatalf("mount a tmpfs: %v: this test needs root", err)
+		t.Fatalf("mount a tmpfs: %v: this test needs root, or RUNNEL_WITHOUT_MOUNT=1 to be skipped", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
@@ -57,6 +58,24 @@ func fill(t *testing.T, path string, leave uint64) {
 	}
 }
 
+// exhaust takes every byte there is, while others write too.
+func exhaust(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for piece := make([]byte, 1<<20); len(piece) > 0; {
+		switch _, err := f.Write(piece); {
+		case errors.Is(err, syscall.ENOSPC):
+			piece = piece[:len(piece)/2]
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
+}
+
 // refusal puts until a put is refused, and returns why.
 func refusal(ctx context.Context, put func() error) error {
 	for ctx.Err() == nil {
@@ -83,17 +102,20 @@ func accepted(t *testing.T, put func() error) {
 	}
 }
 
+// halfReserve is about half of what a node keeps free on a small disk.
+const halfReserve = 110 << 20
+
 // TestFullDisk: a full disk refuses puts with an error that says to try again,
 // serves what is there, and takes records again by itself when there is space.
 // So does a node that is started on a full disk.
 func TestFullDisk(t *testing.T) {
-	bin, disk := program(t, asItShips), smallDisk(t, 1024)
+	bin, disk := program(t, asItShips), smallDisk(t, 512)
 	dir, filler := filepath.Join(disk, "data"), filepath.Join(disk, "filler")
 	l := newLedger()
 	n := start(t, bin, dir)
 	create(t, n, 2)
 	ld := l.load(t, n, 6)
-	l.until(t, 1000)
+	ld.reach(t, n, 1000)
 	ld.stop()
 
 	full := func(n *node) {
@@ -121,11 +143,11 @@ func TestFullDisk(t *testing.T) {
 		l.verify(t, n)
 	}
 
-	fill(t, filler, 4<<20)
+	fill(t, filler, 160<<20) // of the reserve of 256 MiB
 	full(n)
 	again(n)
 
-	fill(t, filler, 4<<20)
+	fill(t, filler, 160<<20) // of the reserve of 256 MiB
 	full(n)
 	n.kill()
 	n = start(t, bin, dir) // without reserve
@@ -133,6 +155,55 @@ func TestFullDisk(t *testing.T) {
 	again(n)
 	if code := n.stop(t); code != 0 {
 		t.Errorf("the node stopped with code %d\n%s", code, n.log)
+	}
+}
+
+// TestSuddenlyFullDisk: something else takes the reserve and the very last byte
+// under load. The node then refuses puts or ends with the code of a full disk. It
+// may or may not start before there is space; afterwards nothing is lost.
+func TestSuddenlyFullDisk(t *testing.T) {
+	bin, disk := program(t, asItShips), smallDisk(t, 512)
+	dir, filler := filepath.Join(disk, "data"), filepath.Join(disk, "filler")
+	l := newLedger()
+	n := start(t, bin, dir)
+	create(t, n, 2)
+	times := size(t, "RUNNEL_FULL_DISKS", 2)
+	for range times {
+		ld := l.load(t, n, 9)
+		ld.reach(t, n, 1000)
+		exhaust(t, filler)
+		ld.wait() // every writer is refused, by a node that runs or by none
+		n.endedForSpace(t)
+		if again, ready := run(t, bin, dir); ready {
+			l.verify(t, again)
+			again.endedForSpace(t)
+		} else if again.code != exitDiskFull {
+			t.Fatalf("a node that started on a full disk ended with code %d\n%s", again.code, again.log)
+		}
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		n = start(t, bin, dir)
+		l.verify(t, n)
+		c := connect(t, n)
+		accepted(t, func() error { return l.putOne(t.Context(), c, "again") })
+	}
+	l.report(t, "the disk was full %d times", times)
+	if code := n.stop(t); code != 0 {
+		t.Errorf("the node stopped with code %d\n%s", code, n.log)
+	}
+}
+
+// endedForSpace kills the node unless it has ended by itself, and looks at why.
+func (n *node) endedForSpace(t *testing.T) {
+	t.Helper()
+	select {
+	case <-n.exited:
+		if n.code != exitDiskFull {
+			t.Fatalf("a full disk ended the node with code %d\n%s", n.code, n.log)
+		}
+	default:
+		n.kill()
 	}
 }
 

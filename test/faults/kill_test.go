@@ -22,7 +22,7 @@ func TestKill(t *testing.T) {
 	kills := size(t, "RUNNEL_KILLS", 6)
 	for i := range kills {
 		ld := l.load(t, n, 9)
-		l.until(t, 1+rand.Int64N(2000))
+		ld.reach(t, n, 1+rand.Int64N(2000))
 		if i%3 == 2 {
 			reshard(t, n, 1+rand.IntN(6))
 		}
@@ -64,7 +64,7 @@ func TestTerm(t *testing.T) {
 	n := start(t, bin, dir)
 	create(t, n, 3)
 	ld := l.load(t, n, 9)
-	l.until(t, 2000)
+	ld.reach(t, n, 2000)
 	if code := n.stop(t); code != 0 {
 		t.Errorf("the node stopped with code %d\n%s", code, n.log)
 	}
@@ -82,7 +82,7 @@ func TestSecondProcess(t *testing.T) {
 	create(t, n, 1)
 	ld := l.load(t, n, 3)
 	for range 3 {
-		l.until(t, 100)
+		ld.reach(t, n, 100)
 		second, ready := run(t, bin, dir)
 		if ready || second.code != exitLocked || !strings.Contains(second.log.String(), "another process uses the data directory") {
 			t.Fatalf("a second process: ready %v, code %d\n%s", ready, second.code, second.log)

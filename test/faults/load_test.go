@@ -62,15 +62,17 @@ func create(t *testing.T, n *node, shards int) {
 // the other per key: a third single records, a third batches, a third batches
 // over the AWS protocol. Meanwhile readers follow the stream.
 type load struct {
+	ledger           *ledger
 	cancel           context.CancelFunc
 	writers, readers sync.WaitGroup
+	ended            chan struct{} // closed when no writer is left
 }
 
 func (l *ledger) load(t *testing.T, n *node, writers int) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	ld := &load{cancel: cancel}
+	ld := &load{ledger: l, cancel: cancel, ended: make(chan struct{})}
 	c := connect(t, n)
 	sdk := newSDK(t, n)
 	round := l.runs.Add(1)
@@ -88,22 +90,54 @@ func (l *ledger) load(t *testing.T, n *node, writers int) *load {
 			}
 		})
 	}
+	go func() {
+		ld.writers.Wait()
+		close(ld.ended)
+	}()
 	for _, from := range []client.From{client.Horizon(), client.Latest()} {
 		ld.readers.Go(func() { l.follow(ctx, c, from) })
 	}
 	return ld
 }
 
-// wait waits until the node that is loaded is gone for all writers.
+// wait waits until every writer has met an error, because the node is gone or
+// refuses puts.
 func (ld *load) wait() {
-	ld.writers.Wait()
+	<-ld.ended
 	ld.stop()
 }
 
 func (ld *load) stop() {
 	ld.cancel()
-	ld.writers.Wait()
+	<-ld.ended
 	ld.readers.Wait()
+}
+
+// until waits until so many more puts are acknowledged. It is false if the load
+// ended before.
+func (ld *load) until(t *testing.T, more int64) bool {
+	t.Helper()
+	end, deadline := ld.ledger.acked.Load()+more, time.After(time.Minute)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for ld.ledger.acked.Load() < end {
+		select {
+		case <-tick.C:
+		case <-ld.ended:
+			return false
+		case <-deadline:
+			t.Fatalf("%d of %d puts were acknowledged within a minute", more-(end-ld.ledger.acked.Load()), more)
+		}
+	}
+	return true
+}
+
+// reach is until for a load that must not end before.
+func (ld *load) reach(t *testing.T, n *node, more int64) {
+	t.Helper()
+	if !ld.until(t, more) {
+		t.Fatalf("all writers gave up\n%s", n.log)
+	}
 }
 
 // follow reads what is put until ctx ends: what it was served must be there ever
@@ -160,18 +194,6 @@ func (l *ledger) putMany(ctx context.Context, c *client.Client, key string) erro
 		}
 	}
 	return err
-}
-
-// until waits until so many more puts are acknowledged, or the load has ended.
-func (l *ledger) until(t *testing.T, more int64) {
-	t.Helper()
-	end, deadline := l.acked.Load()+more, time.Now().Add(time.Minute)
-	for l.acked.Load() < end {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d puts were acknowledged within a minute", more-(end-l.acked.Load()), more)
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // read passes over all shards from their start. The error is a failed read: what

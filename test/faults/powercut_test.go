@@ -103,7 +103,7 @@ func (h *house) begin(t *testing.T, bin string) {
 func (h *house) cycle(t *testing.T, bin string, i int) error {
 	t.Helper()
 	ld := h.ledger.load(t, h.node, 9)
-	h.ledger.until(t, 1+h.rng.Int64N(1500))
+	ld.reach(t, h.node, 1+h.rng.Int64N(1500))
 	if i%3 == 2 {
 		reshard(t, h.node, 1+h.rng.IntN(6))
 	}

@@ -5,6 +5,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -42,7 +43,8 @@ func (l *ledger) putSDK(ctx context.Context, c *kinesis.Client, key string) erro
 	}
 	for i, r := range out.Records {
 		if r.ErrorCode != nil {
-			continue // throttled or of unknown outcome: it may be stored
+			err = fmt.Errorf("%s: %s", *r.ErrorCode, aws.ToString(r.ErrorMessage)) // it may be stored or not
+			continue
 		}
 		seq, err := stream.ParseSequence(aws.ToString(r.SequenceNumber))
 		if err != nil {
@@ -51,5 +53,5 @@ func (l *ledger) putSDK(ctx context.Context, c *kinesis.Client, key string) erro
 		puts[i].Acked(seq)
 		l.acked.Add(1)
 	}
-	return nil
+	return err
 }
