@@ -71,7 +71,10 @@ func dev(ctx context.Context, std stdio, cfg *config.Dev) error {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := n.Ready(starting); err != nil {
-		return stopped(cfg, errors.Join(err, closeNode(n)))
+		if n.Err() == nil {
+			err = errors.Join(err, closeNode(n))
+		}
+		return stopped(cfg, err)
 	}
 	announce(std, cfg, n, time.Since(begun))
 	select {
