@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -162,6 +163,52 @@ func TestMissingFiles(t *testing.T) {
 		}
 		t.Logf("clean=%v: %d of %d were noticed", clean, found, 2*len(names))
 	}
+}
+
+// Pebble refuses a store whose options file names another order of keys, but does
+// not call it damage. No store is ever opened with another.
+func TestDamagedOptions(t *testing.T) {
+	for _, line := range []string{"comparer=", "merger=", "wal_dir="} {
+		t.Run(line, func(t *testing.T) {
+			fs := written(t, true)
+			path := optionsFile(t, fs)
+			b, err := readAll(fs, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := bytes.Replace(b, []byte("  "+line), []byte("  "+line+"x"), 1)
+			if bytes.Equal(changed, b) {
+				t.Fatalf("no %q", line)
+			}
+			f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Write(changed); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(Config{Dir: "data", FS: fs}); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "OPTIONS") {
+				t.Errorf("opened with: %v", err)
+			}
+		})
+	}
+}
+
+// optionsFile is the newest.
+func optionsFile(t *testing.T, fs FS) string {
+	t.Helper()
+	names, err := fs.List("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, "OPTIONS-") })
+	if len(names) == 0 {
+		t.Fatal("no options file")
+	}
+	return "data/" + slices.Max(names)
 }
 
 // TestFailedSync lets one fsync fail: the commit must not succeed, nor any

@@ -222,9 +222,9 @@ func named(err error) error {
 	return err
 }
 
-// namedAtOpen knows two more: a table that is missing, or shorter or longer than
-// the list of tables says. Pebble gives them no type. It also says in which log
-// the damage is.
+// namedAtOpen knows more: a table that is missing, or shorter or longer than the
+// list of tables says, and options that no store was ever opened with. Pebble gives
+// them no type. It also says in which log the damage is.
 func namedAtOpen(err error) error {
 	var place interface{ ErrorDetail() string }
 	if errors.As(err, &place) && pebble.IsCorruptionError(err) {
@@ -233,7 +233,18 @@ func namedAtOpen(err error) error {
 	if isNotExist(err) || err != nil && strings.Contains(err.Error(), "object size mismatch") {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
+	if foreignOptions(err) {
+		return fmt.Errorf("%w: file OPTIONS: %w", ErrCorrupt, err)
+	}
 	return named(err)
+}
+
+// foreignOptions tells whether the store was last opened with another order of
+// keys, another way to merge, or logs elsewhere. It never is, so the file that
+// says so is damaged.
+func foreignOptions(err error) bool {
+	var elsewhere pebble.ErrMissingWALRecoveryDir
+	return errors.As(err, &elsewhere) || err != nil && strings.Contains(err.Error(), " name from file ")
 }
 
 // Err is the fatal error after which the store accepts no writes, or nil.
