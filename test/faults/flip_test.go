@@ -4,7 +4,6 @@ package faults
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -43,11 +42,11 @@ func TestFlippedBits(t *testing.T) {
 	files := filesOf(t, dir)
 	for i := range size(t, "RUNNEL_FLIPS", len(files)) {
 		rel := files[i%len(files)]
-		v, detail := l.flip(t, bin, dir, rel)
+		at, v, detail := l.flip(t, bin, dir, rel)
 		found[v]++
-		t.Logf("%s: %s", rel, v)
+		t.Logf("%s, %s: %s", rel, at, v)
 		if v == broken {
-			t.Errorf("%s: %s", rel, detail)
+			t.Errorf("%s, %s: %s", rel, at, detail)
 		}
 	}
 	t.Logf("%d acknowledged records; flips by result: %v", l.checker.Counts().Acked, found)
@@ -66,37 +65,40 @@ const (
 )
 
 // flip tries one bit of a file.
-func (l *ledger) flip(t *testing.T, bin, from, rel string) (verdict, string) {
+func (l *ledger) flip(t *testing.T, bin, from, rel string) (at string, v verdict, detail string) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
-	at := flipBit(t, filepath.Join(dir, rel))
+	at = flipBit(t, filepath.Join(dir, rel))
+	v, detail = l.tryCopy(t, bin, dir)
+	return at, v, detail
+}
+
+func (l *ledger) tryCopy(t *testing.T, bin, dir string) (verdict, string) {
+	t.Helper()
 	n, ready := run(t, bin, dir)
 	if !ready {
-		if n.code != exitCorrupt {
-			return broken, fmt.Sprintf("%s: the node ended with code %d\n%s", at, n.code, n.log)
-		}
-		return refused, ""
+		return ended(n)
 	}
-	defer func() { n.kill() }()
+	defer n.kill()
 	c := checker.Copy(l.checker)
 	again := &ledger{checker: c}
 	err := again.read(t, n)
 	report := c.Check()
 	for kind, count := range report.Violations {
 		if kind != checker.Lost && kind != checker.Unread && kind != checker.Gap {
-			return broken, fmt.Sprintf("%s: %d records are %s: %v", at, count, kind, report.Err())
+			return broken, fmt.Sprintf("%d records are %s: %v", count, kind, report.Err())
 		}
 	}
 	switch {
 	case err == nil && len(report.Violations) == 0:
-		return again.goOn(t, bin, dir, at, &n)
+		return again.goOn(t, bin, dir, n)
 	case err == nil:
-		return broken, fmt.Sprintf("%s: every read succeeds, but %v", at, report.Err())
+		return broken, fmt.Sprintf("every read succeeds, but %v", report.Err())
 	case !namesDamage(err.Error() + n.log.String()):
-		return broken, fmt.Sprintf("%s: %v, and no word of damage in\n%s", at, err, n.log)
+		return broken, fmt.Sprintf("%v, and no word of damage in\n%s", err, n.log)
 	}
 	return named, ""
 }
@@ -104,58 +106,61 @@ func (l *ledger) flip(t *testing.T, bin, from, rel string) (verdict, string) {
 // goOn puts more into a node that serves everything in spite of a flipped bit and
 // starts it once more: if the bit was part of what tells which numbers are taken,
 // or which files there are, it shows now.
-func (l *ledger) goOn(t *testing.T, bin, dir, at string, n **node) (verdict, string) {
+func (l *ledger) goOn(t *testing.T, bin, dir string, n *node) (verdict, string) {
 	t.Helper()
-	ld := l.load(t, *n, 3)
-	ended := !ld.until(t, 200)
-	(*n).kill()
+	ld := l.load(t, n, 3)
+	failed := !ld.until(t, 200)
+	n.kill()
 	ld.wait()
-	if ended && !namesDamage((*n).log.String()) {
-		return broken, fmt.Sprintf("%s: puts fail, and no word of damage in\n%s", at, (*n).log)
+	if failed && !namesDamage(n.log.String()) {
+		return broken, fmt.Sprintf("puts fail, and no word of damage in\n%s", n.log)
 	}
 	again, ready := run(t, bin, dir)
-	*n = again
 	if !ready {
-		if again.code != exitCorrupt {
-			return broken, fmt.Sprintf("%s: started once more the node ended with code %d\n%s", at, again.code, again.log)
-		}
-		return refused, ""
+		return ended(again)
 	}
+	defer again.kill()
 	switch err := l.check(t, again); {
-	case err == nil && ended:
+	case err == nil && failed:
 		return named, ""
 	case err == nil:
 		return harmless, ""
 	case !namesDamage(err.Error() + again.log.String()):
-		return broken, fmt.Sprintf("%s: after more puts and another start: %v\n%s", at, err, again.log)
+		return broken, fmt.Sprintf("after more puts and another start: %v\n%s", err, again.log)
 	}
 	return named, ""
 }
 
+// ended judges a node that did not start.
+func ended(n *node) (verdict, string) {
+	if n.code != exitCorrupt {
+		return broken, fmt.Sprintf("the node ended with code %d\n%s", n.code, n.log)
+	}
+	return refused, ""
+}
+
 func namesDamage(text string) bool { return strings.Contains(strings.ToLower(text), "damage") }
 
-// flipBit flips a random bit. Where it was is returned.
+// flipBit flips a random bit of a byte that is not zero, because most of the others
+// are not used. Where it was is returned.
 func flipBit(t *testing.T, path string) string {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	at, bit := rand.IntN(len(b)), rand.IntN(8)
+	for range 1000 {
+		if b[at] != 0 {
+			break
+		}
+		at = rand.IntN(len(b))
+	}
+	b[at] ^= 1 << bit
+	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	at, bit := rand.Int64N(info.Size()), rand.IntN(8)
-	var b [1]byte
-	if _, err := f.ReadAt(b[:], at); err != nil && err != io.EOF {
-		t.Fatal(err)
-	}
-	b[0] ^= 1 << bit
-	if _, err := f.WriteAt(b[:], at); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("bit %d of byte %d of %d", bit, at, info.Size())
+	return fmt.Sprintf("bit %d of byte %d of %d", bit, at, len(b))
 }
 
 // filesOf lists the files that are not empty, relative to dir, in random order.
