@@ -102,8 +102,9 @@ func accepted(t *testing.T, put func() error) {
 	}
 }
 
-// halfReserve is about half of what a node keeps free on a small disk.
-const halfReserve = 110 << 20
+// lessThanReserve is less than a node keeps free, and enough for it to start: the
+// log that it may find is written to tables first.
+const lessThanReserve = 160 << 20
 
 // TestFullDisk: a full disk refuses puts with an error that says to try again,
 // serves what is there, and takes records again by itself when there is space.
@@ -143,11 +144,11 @@ func TestFullDisk(t *testing.T) {
 		l.verify(t, n)
 	}
 
-	fill(t, filler, 160<<20) // of the reserve of 256 MiB
+	fill(t, filler, lessThanReserve)
 	full(n)
 	again(n)
 
-	fill(t, filler, 160<<20) // of the reserve of 256 MiB
+	fill(t, filler, lessThanReserve)
 	full(n)
 	n.kill()
 	n = start(t, bin, dir) // without reserve
