@@ -57,6 +57,10 @@ type Deps struct {
 	Store  *storage.Store
 	Host   *raftlog.Host
 	Logger *slog.Logger // nil: none
+
+	// OnCorrupt is told of every block that was not served because it is damaged.
+	// Any goroutine may call it. nil: nobody is told.
+	OnCorrupt func(error)
 }
 
 const (

@@ -138,7 +138,7 @@ func random(fields ...[]byte) error {
 // after a metadata entry has said that there is to be one.
 func (b *Broker) openData(ctx context.Context, id uint32) (err error) {
 	g := &dataGroup{id: id}
-	g.machine = shardlog.New(shardlog.Config{Group: id, Store: b.deps.Store, Cache: b.cache, Logger: b.log})
+	g.machine = shardlog.New(shardlog.Config{Group: id, Store: b.deps.Store, Cache: b.cache, Logger: b.log, OnCorrupt: b.deps.OnCorrupt})
 	if !b.meta.Bootstrapped(id) {
 		if err := b.bootstrap(id); err != nil {
 			return err

@@ -49,6 +49,7 @@ type Node struct {
 	failed   chan struct{} // closed when the node cannot go on
 	failure  error
 	ready    atomic.Bool
+	damage   atomic.Pointer[error] // the first that was found in what is stored
 	closing  sync.Once
 	closeErr error
 }
@@ -82,6 +83,7 @@ func (n *Node) openStore(context.Context) error {
 	store, err := storage.Open(storage.Config{
 		Dir: StoreDir(n.cfg.DataDir), FS: n.cfg.FS, Logger: n.log.With("part", "storage"),
 		OnFatal: n.diskFailed, ObserveSync: n.metrics.Synced,
+		OnCorruption: func(err *storage.CorruptionError) { n.damaged(err) },
 	})
 	if err != nil {
 		return err
@@ -107,7 +109,9 @@ func (n *Node) openHost(context.Context) error {
 }
 
 func (n *Node) openBroker(ctx context.Context) error {
-	b, err := broker.Open(ctx, n.cfg.Broker, broker.Deps{Store: n.store, Host: n.host, Logger: n.log.With("part", "broker")})
+	b, err := broker.Open(ctx, n.cfg.Broker, broker.Deps{
+		Store: n.store, Host: n.host, Logger: n.log.With("part", "broker"), OnCorrupt: n.damaged,
+	})
 	n.broker = b
 	return err
 }
@@ -133,6 +137,18 @@ func (n *Node) quarantined(id raftlog.GroupID, reason error) {
 	if id == raftlog.MetadataGroup || !n.ready.Load() {
 		n.fail(fmt.Errorf("%w: group %d is out of service: %w", storage.ErrCorrupt, id, reason))
 	}
+}
+
+// damaged hears of damage in what is stored. What is sound is served on; whoever
+// watches the node is told to look.
+func (n *Node) damaged(err error) { n.damage.CompareAndSwap(nil, &err) }
+
+// healthy returns nil if the node takes records and has met no damage, or why not.
+func (n *Node) healthy(ctx context.Context) error {
+	if damage := n.damage.Load(); damage != nil {
+		return fmt.Errorf("%w: %w", storage.ErrCorrupt, *damage)
+	}
+	return n.broker.Ready(ctx)
 }
 
 // fail notes the first reason why the node cannot go on.

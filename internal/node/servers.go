@@ -40,7 +40,7 @@ func (n *Node) serve(context.Context) error {
 	}
 	if l := n.cfg.Admin; l != nil {
 		s.admin = &http.Server{
-			Handler:           adminapi.New(adminapi.Config{Ready: n.broker.Ready, Registry: n.registry, Pprof: n.cfg.Pprof}),
+			Handler:           adminapi.New(adminapi.Config{Ready: n.healthy, Registry: n.registry, Pprof: n.cfg.Pprof}),
 			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		}
 		s.run(n, "admin", func() error { return s.admin.Serve(l) })
