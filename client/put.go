@@ -63,8 +63,8 @@ func (c *Client) PutMany(ctx context.Context, name string, records []Record) ([]
 	return results, firstError(results)
 }
 
-// PutBatch sends up to 500 records as one message, once, for callers that retry by
-// themselves. There is a result for every record, in order, unless the error is
+// PutBatch sends up to 500 records and 10 MiB as one message, once, for callers that
+// retry by themselves. There is a result for every record, in order, unless the error is
 // that the records may not be sent at all. Once a record of a shard is refused,
 // later ones of that shard are refused too.
 func (c *Client) PutBatch(ctx context.Context, name string, records []Record) ([]PutResult, error) {
@@ -76,8 +76,8 @@ func (c *Client) PutBatch(ctx context.Context, name string, records []Record) ([
 	if len(records) == 0 {
 		return nil, nil
 	}
-	if n := chunk(records); n < len(records) {
-		return nil, stream.Errorf(stream.CodeValidation, "only %d of %d records fit into one message", n, len(records))
+	if err := checkBatch(records); err != nil {
+		return nil, err
 	}
 	all := make([]int, len(records))
 	for i := range all {
@@ -103,6 +103,18 @@ func checkPut(ctx context.Context, name string, r Record) error {
 	}
 	if size := r.Size(); size > stream.MaxRecordBytes {
 		return stream.Errorf(stream.CodeValidation, "record of %d bytes, at most %d are allowed", size, stream.MaxRecordBytes)
+	}
+	return nil
+}
+
+func checkBatch(records []Record) error {
+	bytes := 0
+	for i := range records {
+		bytes += records[i].Size()
+	}
+	if len(records) > stream.MaxPutRecords || bytes > stream.MaxPutBytes {
+		return stream.Errorf(stream.CodeValidation, "a batch of %d records and %d bytes, at most %d and %d are allowed",
+			len(records), bytes, stream.MaxPutRecords, stream.MaxPutBytes)
 	}
 	return nil
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/runnel-io/runnel/stream"
 )
 
-// batchBytes is the most that a batch carries, unless one record is larger.
-const batchBytes = 4 << 20
+// batchBytes is the most that a batch carries, unless one record is larger. Servers
+// have buffers of 1 MiB, into which it fits with what is around it on the wire.
+const batchBytes = 1<<20 - 32<<10
 
 // The pause before what was refused is sent again is random below a limit that
 // doubles from the first to the second of these.
