@@ -99,6 +99,8 @@ func (l *ledger) tryCopy(t *testing.T, bin, dir string) (verdict, string) {
 		return broken, fmt.Sprintf("every read succeeds, but %v", report.Err())
 	case !namesDamage(err.Error() + n.log.String()):
 		return broken, fmt.Sprintf("%v, and no word of damage in\n%s", err, n.log)
+	case n.isReady(t):
+		return broken, fmt.Sprintf("%v, but the node calls itself ready\n%s", err, n.log)
 	}
 	return named, ""
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os/exec"
 	"strings"
 	"sync"
@@ -160,6 +161,21 @@ func (l *logText) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// isReady asks the node whether it is. One that is gone is not.
+func (n *node) isReady(t *testing.T) bool {
+	t.Helper()
+	req, err := http.NewRequestWithContext(bounded(t), http.MethodGet, n.admin+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // lastLine is the end of a log that tells why a node ended.
