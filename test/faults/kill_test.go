@@ -17,6 +17,7 @@ import (
 func TestKill(t *testing.T) {
 	bin, dir := program(t, asItShips), t.TempDir()
 	l := newLedger()
+	l.large = 50 // so that kills meet memtables and segments that are full
 	n := start(t, bin, dir)
 	create(t, n, 3)
 	kills := size(t, "RUNNEL_KILLS", 6)

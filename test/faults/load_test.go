@@ -24,6 +24,15 @@ type ledger struct {
 	acked   atomic.Int64
 	seen    atomic.Int64 // records, by readers during the load
 	runs    atomic.Int64 // for keys that no two loads share
+	large   int          // one of so many records is large; 0: none
+}
+
+// payload is the size of the next record.
+func (l *ledger) payload() int {
+	if l.large > 0 && rand.IntN(l.large) == 0 {
+		return rand.IntN(256 << 10)
+	}
+	return 100 + rand.IntN(900)
 }
 
 func newLedger() *ledger { return &ledger{checker: checker.New(rand.Uint64())} }
@@ -169,7 +178,7 @@ func (l *ledger) follow(ctx context.Context, c *client.Client, from client.From)
 }
 
 func (l *ledger) putOne(ctx context.Context, c *client.Client, key string) error {
-	p := l.checker.Begin(streamName, key, 100+rand.IntN(900))
+	p := l.checker.Begin(streamName, key, l.payload())
 	seq, err := c.Put(ctx, streamName, client.Record{PartitionKey: key, Data: p.Data})
 	if err != nil {
 		return err // it may be stored or not
@@ -183,7 +192,7 @@ func (l *ledger) putMany(ctx context.Context, c *client.Client, key string) erro
 	puts := make([]checker.Put, 1+rand.IntN(50))
 	records := make([]client.Record, len(puts))
 	for i := range puts {
-		puts[i] = l.checker.Begin(streamName, key, 100+rand.IntN(900))
+		puts[i] = l.checker.Begin(streamName, key, l.payload())
 		records[i] = client.Record{PartitionKey: key, Data: puts[i].Data}
 	}
 	results, err := c.PutMany(ctx, streamName, records)

@@ -21,13 +21,12 @@ import (
 func TestPowerCuts(t *testing.T) {
 	h := newHouse(t)
 	h.begin(t, program(t, asItShips))
-	cuts := size(t, "RUNNEL_FUSE_CUTS", 8)
-	for i := range cuts {
+	for i := range size(t, "RUNNEL_FUSE_CUTS", 8) {
 		if err := h.cycle(t, program(t, asItShips), i); err != nil {
-			t.Fatalf("cut %d: %v\n%s", i, err, h.node.log)
+			t.Fatalf("round %d: %v\n%s", i, err, h.node.log)
 		}
 	}
-	h.ledger.report(t, "%d power cuts", cuts)
+	h.ledger.report(t, "%d power cuts", h.cuts)
 }
 
 // TestPowerCutsCatchMissingSync does the same to a build that skips the sync of
@@ -45,7 +44,7 @@ func TestPowerCutsCatchMissingSync(t *testing.T) {
 		var b *brokenPromise
 		switch {
 		case errors.As(err, &b):
-			t.Logf("caught by cut %d: %.400v", i, err)
+			t.Logf("caught by cut %d: %.400v", h.cuts, err)
 			return
 		case err != nil:
 			t.Fatalf("cut %d: not a broken promise, but %v\n%s", i, err, h.node.log)
@@ -61,6 +60,7 @@ type house struct {
 	dir    string
 	ledger *ledger
 	node   *node
+	cuts   int
 }
 
 // brokenPromise is what a node with a sound disk must never show.
@@ -86,8 +86,10 @@ func newHouse(t *testing.T) *house {
 			t.Error(err)
 		}
 	})
+	l := newLedger()
+	l.large = 50
 	return &house{
-		disk: disk, rng: rand.New(rand.NewPCG(seed, 0)), dir: filepath.Join(disk.Mountpoint(), "data"), ledger: newLedger(),
+		disk: disk, rng: rand.New(rand.NewPCG(seed, 0)), dir: filepath.Join(disk.Mountpoint(), "data"), ledger: l,
 	}
 }
 
@@ -114,16 +116,20 @@ func (h *house) cycle(t *testing.T, bin string, i int) error {
 	}
 	h.node.kill()
 	ld.wait()
-	if err := h.disk.Cut(h.rng); err != nil {
-		return err
-	}
+	h.cut(t)
 	if i%2 == 1 {
 		killStart(t, bin, h.dir)
-		if err := h.disk.Cut(h.rng); err != nil {
-			return err
-		}
+		h.cut(t)
 	}
 	return h.restart(t, bin)
+}
+
+func (h *house) cut(t *testing.T) {
+	t.Helper()
+	h.cuts++
+	if err := h.disk.Cut(h.rng); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // restart starts a node and reads everything. What power cuts are no excuse for

@@ -31,7 +31,7 @@ func (l *ledger) putSDK(ctx context.Context, c *kinesis.Client, key string) erro
 	puts := make([]checker.Put, 1+rand.IntN(20))
 	in := &kinesis.PutRecordsInput{StreamName: aws.String(streamName)}
 	for i := range puts {
-		puts[i] = l.checker.Begin(streamName, key, 100+rand.IntN(900))
+		puts[i] = l.checker.Begin(streamName, key, l.payload())
 		in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: aws.String(key), Data: puts[i].Data})
 	}
 	out, err := c.PutRecords(ctx, in)
