@@ -9,6 +9,10 @@ FUZZTIME ?= 10s
 KILLS    ?= 50
 CUTS     ?= 1000
 
+FUSE_CUTS  ?= 100
+FLIPS      ?= 300
+FULL_DISKS ?= 20
+
 # The packages in which goroutines meet; the rest is covered without -race.
 RACE := ./stream/... ./storage/... ./raftlog/... ./broker/... ./api/... ./client/... ./internal/...
 
@@ -36,7 +40,8 @@ faults: build ## kill -9, power cuts, flipped bits, full disks, at CI size
 	$(GO) test -tags faults -count=1 -timeout 15m ./test/faults/...
 
 torture: build ## the same at full size
-	RUNNEL_KILLS=$(KILLS) $(GO) test -tags faults -count=1 -timeout 60m -v ./test/faults/...
+	RUNNEL_KILLS=$(KILLS) RUNNEL_FUSE_CUTS=$(FUSE_CUTS) RUNNEL_FLIPS=$(FLIPS) RUNNEL_FULL_DISKS=$(FULL_DISKS) \
+		$(GO) test -tags faults -count=1 -timeout 60m -v ./test/faults/...
 	RUNNEL_POWER_CUTS=$(CUTS) $(GO) test -count=1 -timeout 60m -v -run PowerCut ./internal/node/...
 
 bench: build ## the figures of docs/benchmarks.md
