@@ -19,7 +19,7 @@ type answer struct {
 	begun     bool
 }
 
-// writePatience is how long a client may take to accept a piece of an answer.
+// A client must accept an answer within writePatience and the time that bodyRate gives it.
 const writePatience = 30 * time.Second
 
 // begin makes the headers that every answer has. Names are spelt as the real service
@@ -55,6 +55,9 @@ func uuid(b [16]byte) string {
 
 func (a *answer) begin(status int, media string, length int64) {
 	a.begun = true
+	// One deadline for all: a reader that takes a little now and then would hold the
+	// answer's memory for ever. The error would be that the connection knows none.
+	_ = a.control.SetWriteDeadline(time.Now().Add(writePatience + time.Duration(length)*time.Second/bodyRate))
 	h := a.w.Header()
 	if media != "" {
 		h["Content-Type"] = []string{media}
@@ -66,11 +69,7 @@ func (a *answer) begin(status int, media string, length int64) {
 }
 
 // Write sends a piece of the body.
-func (a *answer) Write(p []byte) (int, error) {
-	// The error would be that the connection knows no deadlines.
-	_ = a.control.SetWriteDeadline(time.Now().Add(writePatience))
-	return a.w.Write(p)
-}
+func (a *answer) Write(p []byte) (int, error) { return a.w.Write(p) }
 
 func (a *answer) whole(status int, media string, body []byte) {
 	a.begin(status, media, int64(len(body)))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,10 @@ const (
 	// come back.
 	budgetPatience = time.Second
 
-	// A body must arrive within bodyGrace and the time that bodyRate gives it.
+	// firstStep is how much of a body is read first.
+	firstStep = 256 << 10
+
+	// Each step of a body must arrive within bodyGrace and the time that bodyRate gives it.
 	bodyGrace = 10 * time.Second
 	bodyRate  = 256 << 10 // bytes a second
 )
@@ -42,7 +46,7 @@ type bodies struct {
 }
 
 func newBodies(budget int64) *bodies {
-	budget = max(budget, MaxBody)
+	budget = max(budget, MaxBody+1)
 	return &bodies{
 		budget: semaphore.NewWeighted(budget), total: budget,
 		pool: sync.Pool{New: func() any { return new(body) }},
@@ -54,27 +58,55 @@ var errTooLarge = &Error{Status: http.StatusRequestEntityTooLarge}
 
 // read reads a request's body into memory that is charged until release.
 func (bs *bodies) read(w http.ResponseWriter, r *http.Request) (b *body, charged int64, fault *Error) {
-	size := r.ContentLength
-	switch {
-	case size > MaxBody:
+	if r.ContentLength > MaxBody {
 		return nil, 0, errTooLarge
-	case size < 0:
-		size = MaxBody // of unknown length: the worst is assumed
 	}
-	if !bs.acquire(r.Context(), size) {
-		return nil, 0, &Error{Code: CodeServiceUnavailable, Message: messageTooBusy, Status: http.StatusServiceUnavailable}
-	}
-	// The error of a deadline would be that the connection knows none.
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(size)*time.Second/bodyRate))
 	b = bs.pool.Get().(*body)
-	if fault := b.fill(r.Body, r.ContentLength); fault != nil {
-		bs.release(b, size, false)
+	if charged, fault = bs.fill(r, b, control); fault != nil {
+		bs.release(b, charged, false)
 		return nil, 0, fault
+	}
+	if extra := charged - int64(len(b.buf)); extra > 0 {
+		bs.budget.Release(extra)
+		charged -= extra
 	}
 	// The connection is watched while the operation runs; that may take its time.
 	_ = control.SetReadDeadline(time.Time{})
-	return b, size, nil
+	return b, charged, nil
+}
+
+// fill reads the body step by step. Each step is as long as all before it and
+// is charged, and its time allowed, when those have come: so nobody holds more
+// than twice what he has sent.
+func (bs *bodies) fill(r *http.Request, b *body, control *http.ResponseController) (charged int64, fault *Error) {
+	limit := r.ContentLength
+	if limit < 0 {
+		limit = MaxBody + 1 // of unknown length: one byte too many tells that it is too long
+	}
+	b.buf = b.buf[:0]
+	for have := int64(0); have < limit; have = int64(len(b.buf)) {
+		to := min(limit, max(firstStep, 2*have))
+		if !bs.acquire(r.Context(), to-charged) {
+			return charged, &Error{Code: CodeServiceUnavailable, Message: messageTooBusy, Status: http.StatusServiceUnavailable}
+		}
+		charged = to
+		// The error of a deadline would be that the connection knows none.
+		_ = control.SetReadDeadline(time.Now().Add(bodyGrace + time.Duration(to-have)*time.Second/bodyRate))
+		b.buf = slices.Grow(b.buf, int(to-have))
+		n, err := io.ReadFull(r.Body, b.buf[have:to])
+		b.buf = b.buf[:have+int64(n)]
+		if r.ContentLength < 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+			return charged, nil
+		}
+		if err != nil {
+			return charged, bodyFault(err)
+		}
+	}
+	if len(b.buf) > MaxBody {
+		return charged, errTooLarge
+	}
+	return charged, nil
 }
 
 func (bs *bodies) acquire(ctx context.Context, n int64) bool {
@@ -95,40 +127,6 @@ func (bs *bodies) release(b *body, charged int64, lost bool) {
 		bs.pool.Put(b)
 	}
 	bs.budget.Release(charged)
-}
-
-// fill reads all of src, of length bytes or, if length is negative, up to MaxBody.
-func (b *body) fill(src io.Reader, length int64) *Error {
-	if length < 0 {
-		return b.fillUnknown(src)
-	}
-	if int64(cap(b.buf)) < length {
-		b.buf = make([]byte, length)
-	}
-	b.buf = b.buf[:length]
-	_, err := io.ReadFull(src, b.buf)
-	return bodyFault(err)
-}
-
-func (b *body) fillUnknown(src io.Reader) *Error {
-	b.buf = b.buf[:0]
-	for {
-		if len(b.buf) == cap(b.buf) {
-			grown := make([]byte, len(b.buf), max(64<<10, 2*cap(b.buf)))
-			copy(grown, b.buf)
-			b.buf = grown
-		}
-		n, err := src.Read(b.buf[len(b.buf):cap(b.buf)])
-		b.buf = b.buf[:len(b.buf)+n]
-		switch {
-		case len(b.buf) > MaxBody:
-			return errTooLarge
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return bodyFault(err)
-		}
-	}
 }
 
 func bodyFault(err error) *Error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,8 @@ func (r *remote) bind(cmd *cobra.Command, do func(ctx context.Context, c *client
 		if cerr := c.Close(); err == nil && cerr != nil {
 			err = fmt.Errorf("close the connection: %w", cerr)
 		}
-		if err != nil && cmd.Context().Err() != nil {
+		var told *failure // which says more than that there was a signal
+		if err != nil && cmd.Context().Err() != nil && !errors.As(err, &told) {
 			return context.Cause(cmd.Context())
 		}
 		return err

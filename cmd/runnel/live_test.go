@@ -280,3 +280,27 @@ func TestTailFollowsChildren(t *testing.T) {
 		t.Errorf("tail ended with code %d: %s", code, errs)
 	}
 }
+
+// Who interrupts a put is told up to where everything is stored.
+func TestPutInterrupted(t *testing.T) {
+	isolate(t)
+	startDev(t, t.TempDir(), "--quotas", "off")
+	must(t, "", "stream", "create", "s")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	in, w := io.Pipe()
+	out, errs := &locked{}, &locked{}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"put", "s", "--partition-key", "k"}, stdio{in, out, errs})
+	}()
+	if _, err := io.WriteString(w, "one\ntwo\n"); err != nil {
+		t.Fatal(err)
+	}
+	for strings.Count(must(t, "", "tail", "s", "--no-follow"), "\n") < 2 {
+	}
+	cancel(&interrupted{os.Interrupt})
+	w.Close()
+	if code := <-ended; code != exitInterrupted || !strings.Contains(errs.String(), "Every line up to 2 is stored") {
+		t.Errorf("put ended with code %d: %s", code, errs)
+	}
+}

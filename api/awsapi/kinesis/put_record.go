@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/runnel-io/runnel/api/awsapi"
 	"github.com/runnel-io/runnel/api/awsapi/shape"
@@ -66,7 +67,8 @@ func (s service) checkOrdering(ctx context.Context, name string, r *awsapi.Reque
 		return nil
 	}
 	text := r.Text("SequenceNumberForOrdering")
-	if _, err := stream.ParseSequence(text); err == nil {
+	soon := time.Now().Add(time.Minute).Unix() // the arrival of the newest record may be a little ahead
+	if seq, err := stream.ParseSequence(text); err == nil && seq.ArrivedSec <= soon {
 		return nil
 	}
 	info, err := s.broker.DescribeStreamSummary(ctx, name)

