@@ -19,6 +19,16 @@ func (b *Broker) DescribeStreamSummary(ctx context.Context, name string) (Stream
 	return b.describe(ctx, opDescribeStreamSummary, name)
 }
 
+// Lookup is what this node knows of a stream now. It is charged to no rate: it
+// is for the checks of other calls.
+func (b *Broker) Lookup(name string) (StreamInfo, error) {
+	s, ok := b.meta.Stream(name)
+	if !ok {
+		return StreamInfo{}, b.account.NoStream(name)
+	}
+	return b.info(s), nil
+}
+
 func (b *Broker) describe(ctx context.Context, op controlOp, name string) (StreamInfo, error) {
 	if err := b.rates.charge(op, name, b.cfg.Now()); err != nil {
 		return StreamInfo{}, err

@@ -75,6 +75,8 @@ func (f *fake) DescribeStreamSummary(_ context.Context, name string) (broker.Str
 	return f.find(name)
 }
 
+func (f *fake) Lookup(name string) (broker.StreamInfo, error) { return f.find(name) }
+
 func (f *fake) ListStreams(_ context.Context, after string, limit int) (infos []broker.StreamInfo, more bool, err error) {
 	f.note("ListStreams(after %q, %d)", after, limit)
 	for _, name := range []string{"alerts", "coming", "orders"} {

@@ -103,7 +103,7 @@ func (s service) shardsPage(ctx context.Context, r *awsapi.Request) (listing, er
 	if err != nil {
 		return listing{}, err
 	}
-	if err := s.checkCreation(ctx, name, r); err != nil {
+	if err := s.checkCreation(name, r); err != nil {
 		return listing{}, err
 	}
 	filter, err := shardFilter(r)
@@ -124,11 +124,11 @@ func beside(r *awsapi.Request) string {
 
 // checkCreation tells a stream from another one that had its name. Clients know
 // the time of its creation to the second.
-func (s service) checkCreation(ctx context.Context, name string, r *awsapi.Request) error {
+func (s service) checkCreation(name string, r *awsapi.Request) error {
 	if !r.Has("StreamCreationTimestamp") {
 		return nil
 	}
-	info, err := s.broker.DescribeStreamSummary(ctx, name)
+	info, err := s.broker.Lookup(name)
 	if err != nil {
 		return err
 	}

@@ -58,8 +58,8 @@ func (s service) put(ctx context.Context, r *awsapi.Request, name string, record
 
 // rejected is the error of a request to put which is wrong in itself: unless the
 // stream is not there, for that comes first.
-func (s service) rejected(ctx context.Context, name string, wrong error) error {
-	if _, err := s.broker.DescribeStreamSummary(ctx, name); stream.CodeOf(err) == stream.CodeNotFound {
+func (s service) rejected(name string, wrong error) error {
+	if _, err := s.broker.Lookup(name); stream.CodeOf(err) == stream.CodeNotFound {
 		return err
 	}
 	return wrong
@@ -67,14 +67,14 @@ func (s service) rejected(ctx context.Context, name string, wrong error) error {
 
 // checkSize refuses records that are too large for their stream. path names the data of
 // record i in the error.
-func (s service) checkSize(ctx context.Context, name string, records []broker.PutRecord, path func(i int) string) error {
+func (s service) checkSize(name string, records []broker.PutRecord, path func(i int) string) error {
 	for i := range records {
 		size := len(records[i].Data) + len(records[i].PartitionKey)
 		if size <= stream.DefaultMaxRecordBytes {
 			continue
 		}
 		limit := stream.DefaultMaxRecordBytes
-		switch info, err := s.broker.DescribeStreamSummary(ctx, name); {
+		switch info, err := s.broker.Lookup(name); {
 		case err == nil:
 			limit = info.MaxRecordBytes
 		case stream.CodeOf(err) == stream.CodeNotFound:
@@ -89,8 +89,8 @@ func (s service) checkSize(ctx context.Context, name string, records []broker.Pu
 }
 
 // dryRun is the answer to a request that would be done if it were meant.
-func (s service) dryRun(ctx context.Context, name string) error {
-	info, err := s.broker.DescribeStreamSummary(ctx, name)
+func (s service) dryRun(name string) error {
+	info, err := s.broker.Lookup(name)
 	if err != nil {
 		return err
 	}

@@ -37,17 +37,17 @@ func (s service) doPutRecord(ctx context.Context, r *awsapi.Request) (shape.Repl
 	var hash stream.HashKey
 	rec, err := record(r.Struct, placesOf(r.Struct), &hash)
 	if err != nil {
-		return nil, s.rejected(ctx, name, err)
+		return nil, s.rejected(name, err)
 	}
-	if err := s.checkOrdering(ctx, name, r); err != nil {
+	if err := s.checkOrdering(name, r); err != nil {
 		return nil, err
 	}
 	records := []broker.PutRecord{rec}
-	if err := s.checkSize(ctx, name, records, func(int) string { return "data" }); err != nil {
+	if err := s.checkSize(name, records, func(int) string { return "data" }); err != nil {
 		return nil, err
 	}
 	if r.Bool("DryRun") {
-		return nil, s.dryRun(ctx, name)
+		return nil, s.dryRun(name)
 	}
 	results, err := s.put(ctx, r, name, records)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s service) doPutRecord(ctx context.Context, r *awsapi.Request) (shape.Repl
 	}, nil
 }
 
-func (s service) checkOrdering(ctx context.Context, name string, r *awsapi.Request) error {
+func (s service) checkOrdering(name string, r *awsapi.Request) error {
 	if !r.Has("SequenceNumberForOrdering") {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (s service) checkOrdering(ctx context.Context, name string, r *awsapi.Reque
 	if seq, err := stream.ParseSequence(text); err == nil && seq.ArrivedSec <= soon {
 		return nil
 	}
-	info, err := s.broker.DescribeStreamSummary(ctx, name)
+	info, err := s.broker.Lookup(name)
 	if err != nil {
 		return err
 	}

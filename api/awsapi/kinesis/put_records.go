@@ -39,14 +39,14 @@ func (s service) doPutRecords(ctx context.Context, r *awsapi.Request) (shape.Rep
 	}
 	records, err := recordsOf(r)
 	if err != nil {
-		return nil, s.rejected(ctx, name, err)
+		return nil, s.rejected(name, err)
 	}
-	err = s.checkSize(ctx, name, records, func(i int) string { return fmt.Sprintf("records.%d.member.data", i+1) })
+	err = s.checkSize(name, records, func(i int) string { return fmt.Sprintf("records.%d.member.data", i+1) })
 	if err != nil {
 		return nil, err
 	}
 	if r.Bool("DryRun") {
-		return nil, s.dryRun(ctx, name)
+		return nil, s.dryRun(name)
 	}
 	results, err := s.put(ctx, r, name, records)
 	if err != nil {

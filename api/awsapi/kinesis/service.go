@@ -21,6 +21,7 @@ type Broker interface {
 	DeleteStream(ctx context.Context, name string, enforceConsumerDeletion bool) error
 	DescribeStream(ctx context.Context, name string) (broker.StreamInfo, error)
 	DescribeStreamSummary(ctx context.Context, name string) (broker.StreamInfo, error)
+	Lookup(name string) (broker.StreamInfo, error)
 	ListStreams(ctx context.Context, after string, limit int) (infos []broker.StreamInfo, more bool, err error)
 	ListShards(ctx context.Context, name string, f broker.ShardFilter, after int64, limit int) (shards []broker.ShardInfo, more bool, err error)
 	SplitShard(ctx context.Context, name, shard string, at stream.HashKey) error
