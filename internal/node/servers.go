@@ -22,6 +22,7 @@ type servers struct {
 	grpc       *grpc.Server
 	stopping   chan struct{} // closed first: who waits for records goes home
 	running    sync.WaitGroup
+	calls      sync.RWMutex // read by calls of the AWS protocol while they are under way
 }
 
 func (n *Node) serve(context.Context) error {
@@ -30,7 +31,7 @@ func (n *Node) serve(context.Context) error {
 	n.observe()
 	if l := n.cfg.HTTP; l != nil {
 		h := awsapi.New(awsapi.Config{Services: []awsapi.Service{kinesis.Service(n.broker)}, Logger: n.log.With("part", "awsapi"), Observe: observe.NewRequests(n.registry).Answered})
-		s.aws = awsapi.NewServer(h, n.log.With("part", "awsapi"))
+		s.aws = awsapi.NewServer(s.counted(h), n.log.With("part", "awsapi"))
 		s.run(n, "HTTP", func() error { return s.aws.Serve(l) })
 	}
 	if l := n.cfg.GRPC; l != nil {
@@ -81,7 +82,16 @@ func (s *servers) stop(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.running.Wait()
+	s.calls.Lock() // a call whose connection was cut may still be in the store; none begins now
 	return nil
+}
+
+func (s *servers) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.calls.RLock()
+		defer s.calls.RUnlock()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // drainGrace is how long calls under way may take when the node stops. Puts
