@@ -163,7 +163,7 @@ func (p *pusher[S]) read(ctx context.Context, have uint64) (pushed, error) {
 	p.loans = append(p.loans, l)
 	event, err := p.sub.Next(ended, want)
 	if errors.Is(err, context.Canceled) {
-		l.back()
+		p.giveBack(l)
 		return pushed{none: true}, nil
 	}
 	if err != nil {
@@ -172,7 +172,10 @@ func (p *pusher[S]) read(ctx context.Context, have uint64) (pushed, error) {
 	bytes, largest := sizes(event.Blocks)
 	p.block = largest
 	if len(event.Blocks) == 1 && bytes > 2*want {
-		l.back()
+		p.giveBack(l)
+		if uint64(bytes) > have {
+			return pushed{again: true}, p.starve(ctx, bytes)
+		}
 		return pushed{again: true}, p.rewind(ctx)
 	}
 	l.shrink(bytes)
@@ -214,6 +217,11 @@ func (p *pusher[S]) settle() {
 	for _, l := range p.loans {
 		l.back()
 	}
+}
+
+func (p *pusher[S]) giveBack(l *loan) {
+	l.back()
+	p.forget()
 }
 
 // forget drops loans that were given back.
@@ -287,11 +295,15 @@ func (p *pusher[S]) starve(ctx context.Context, need int) error {
 }
 
 // rewind goes back to the next record to send.
-func (p *pusher[S]) rewind(ctx context.Context) (err error) {
+func (p *pusher[S]) rewind(ctx context.Context) error {
+	place := broker.From{Kind: broker.AtPosition, Position: p.at}
+	sub, err := p.service.broker.Subscribe(ctx, p.start.GetStream(), p.start.GetShard(), place)
+	if err != nil {
+		return err
+	}
 	p.sub.Close()
-	p.sub, err = p.service.broker.Subscribe(ctx, p.start.GetStream(), p.start.GetShard(),
-		broker.From{Kind: broker.AtPosition, Position: p.at})
-	return err
+	p.sub = sub
+	return nil
 }
 
 // send sends blocks. Their memory is given back when they are on the wire.
