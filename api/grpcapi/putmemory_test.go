@@ -81,12 +81,17 @@ func putOnce(ctx context.Context, conn *grpc.ClientConn, id uint64, size int) er
 
 func serveRecords(t *testing.T, b Records[Subscription]) *grpc.ClientConn {
 	t.Helper()
+	return serve(t, b, Config{})
+}
+
+func serve(t *testing.T, b Records[Subscription], cfg Config) *grpc.ClientConn {
+	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	s := grpc.NewServer(Options()...)
 	Register[Subscription](s, struct {
 		Streams
 		Records[Subscription]
-	}{Records: b}, Config{})
+	}{Records: b}, cfg)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

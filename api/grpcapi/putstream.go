@@ -58,33 +58,41 @@ func (s *recordService[S]) PutStream(gs grpc.BidiStreamingServer[runnelv1.PutStr
 }
 
 // receive starts a put for every batch until the client is done (nil), the stream
-// fails, or ctx ends.
+// fails, or ctx ends. While it waits for the client it holds no slot.
 func (p *putStream[S]) receive(ctx context.Context) error {
 	for {
-		select {
-		case p.slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
 		batch := batches.Get().(*putBatch)
-		err := p.grpc.RecvMsg(&batch.wire)
-		bytes := int64(batch.wire.Bytes())
-		if err == nil && (ctx.Err() != nil || p.service.putting.Acquire(ctx, bytes) != nil) {
-			err = io.EOF // nobody waits for this put: it is not made
-		}
-		if err != nil {
-			<-p.slots
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
+		switch err := p.grpc.RecvMsg(&batch.wire); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
 			return err
 		}
-		go func() {
-			defer func() { <-p.slots }()
-			defer p.service.putting.Release(bytes)
-			p.put(batch)
-		}()
+		if !p.begin(ctx, batch) {
+			return nil // nobody waits for this put: it is not made
+		}
 	}
+}
+
+// begin puts a batch when there is a slot and memory for it, unless ctx ends
+// before.
+func (p *putStream[S]) begin(ctx context.Context, batch *putBatch) bool {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	bytes := int64(batch.wire.Bytes())
+	if ctx.Err() != nil || p.service.putting.Acquire(ctx, bytes) != nil {
+		<-p.slots
+		return false
+	}
+	go func() {
+		defer func() { <-p.slots }()
+		defer p.service.putting.Release(bytes)
+		p.put(batch)
+	}()
+	return true
 }
 
 func (p *putStream[S]) put(b *putBatch) {
@@ -103,7 +111,6 @@ func (p *putStream[S]) put(b *putBatch) {
 type putBatch struct {
 	wire    wire.PutBatch
 	records []broker.PutRecord
-	hashes  []stream.HashKey
 	places  []int // of records in the batch: those of bad form do not go to the broker
 	answer  wire.PutAnswer
 	unsure  bool // somebody may still look at the records
@@ -167,7 +174,7 @@ func (b *putBatch) check() error {
 // prepare makes the broker's records. A record of bad form is answered at once:
 // others in the batch may be of other callers.
 func (b *putBatch) prepare() {
-	b.records, b.hashes, b.places = b.records[:0], b.hashes[:0], b.places[:0]
+	b.records, b.places = b.records[:0], b.places[:0]
 	for i := range b.wire.Entries {
 		e := &b.wire.Entries[i]
 		if err := checkRecord(e.PartitionKey, len(e.Data)); err != nil {
@@ -189,16 +196,25 @@ func badForm(err error) bool {
 	return code == stream.CodeValidation || code == stream.CodeInvalidArgument
 }
 
-// putEach finds the records that are to blame by putting each alone.
+// errBehind refuses records behind one that was refused and will be sent again.
+var errBehind = stream.Errorf(stream.CodeUnavailable, "a record before this one was refused")
+
+// putEach finds the records that are to blame by putting each alone. None may
+// overtake one that its client will send again.
 func (b *putBatch) putEach(ctx context.Context, put putFunc) {
-	for k := range b.records {
-		results, err := put(ctx, b.wire.Stream, b.records[k:k+1])
-		if err != nil {
-			b.unsure = true
-			b.answer.Results[b.places[k]].Err = asError(err)
+	refused := false
+	for k, place := range b.places {
+		if refused {
+			b.answer.Results[place].Err = errBehind
 			continue
 		}
+		results, err := put(ctx, b.wire.Stream, b.records[k:k+1])
+		if err != nil {
+			results = []broker.PutResult{{Err: err}}
+		}
 		b.take(b.places[k:k+1], results)
+		e := b.answer.Results[place].Err
+		refused = e != nil && e.Retryable()
 	}
 }
 

@@ -21,49 +21,51 @@ type subscribeStream = grpc.BidiStreamingServer[runnelv1.SubscribeRequest, runne
 type pusher[S Subscription] struct {
 	service *recordService[S]
 	grpc    subscribeStream
-	start   *runnelv1.SubscribeStart
-	sub     S
-	credit  *credit
-	at      stream.Position         // of the next record to send
 	end     context.CancelCauseFunc // ends the call
+	started chan struct{}           // closed when start is there
+	start   *runnelv1.SubscribeStart
+	credit  *credit
+	sub     S
+	at      stream.Position // of the next record to send
 
 	loans []*loan // of messages that may be on their way
 	block int     // bytes of the largest block in the last message
 }
 
 func (s *recordService[S]) Subscribe(gs subscribeStream) error {
-	first, err := gs.Recv()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(gs.Context())
 	defer cancel(nil)
-	p := &pusher[S]{service: s, grpc: gs, start: first.GetStart(), end: cancel}
-	if p.start == nil {
-		return wire.Status(stream.Errorf(stream.CodeValidation, "a subscription begins with start"))
-	}
-	if err := p.begin(ctx); err != nil {
-		return wire.Status(err)
-	}
-	defer func() { p.sub.Close() }()
-	s.pushes.join()
-	defer s.pushes.leave()
-	defer p.settle()
-	go p.receive(cancel)
-	stopped := make(chan struct{})
-	defer close(stopped)
+	p := &pusher[S]{service: s, grpc: gs, end: cancel, started: make(chan struct{}), credit: newCredit(0)}
+	go p.receive()
 	go func() {
 		select {
 		case <-s.cfg.Stopping:
 			cancel(errStopping)
-		case <-stopped:
+		case <-ctx.Done():
 		}
 	}()
-	err = p.push(ctx)
+	err := p.run(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
 	return wire.Status(err)
+}
+
+// run waits for the start and pushes until the shard ends (nil) or ctx does.
+func (p *pusher[S]) run(ctx context.Context) error {
+	select {
+	case <-p.started:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
+	defer func() { p.sub.Close() }()
+	p.service.pushes.join()
+	defer p.service.pushes.leave()
+	defer p.settle()
+	return p.push(ctx)
 }
 
 // begin finds the place and tells the client.
@@ -77,28 +79,36 @@ func (p *pusher[S]) begin(ctx context.Context) error {
 		return err
 	}
 	p.sub, p.at = sub, sub.Position()
-	p.credit = newCredit(p.start.GetCredit())
+	p.credit.add(p.start.GetCredit())
 	shard := sub.Shard()
 	return p.grpc.Send(&runnelv1.SubscribeResponse{Response: &runnelv1.SubscribeResponse_Started{
 		Started: &runnelv1.SubscribeStarted{CreatedSec: shard.Start.CreatedSec, Shard: shard.ID.Index, Next: uint64(p.at)},
 	}})
 }
 
-// receive adds grants until the client has no more to give or is gone.
-func (p *pusher[S]) receive(cancel context.CancelCauseFunc) {
+// receive hears the start, and adds grants until the client has no more to give or
+// is gone.
+func (p *pusher[S]) receive() {
 	for {
 		req, err := p.grpc.Recv()
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && p.start != nil:
 			return
-		case err != nil:
-			cancel(err)
+		case err != nil && !errors.Is(err, io.EOF):
+			p.end(err)
 			return
+		case p.start == nil && req.GetStart() == nil:
+			p.end(stream.Errorf(stream.CodeValidation, "a subscription begins with start"))
+			return
+		case p.start == nil:
+			p.start = req.GetStart()
+			close(p.started)
 		case req.GetGrant() == nil:
-			cancel(stream.Errorf(stream.CodeValidation, "after its start a subscription is sent grants only"))
+			p.end(stream.Errorf(stream.CodeValidation, "after its start a subscription is sent grants only"))
 			return
+		default:
+			p.credit.add(req.GetGrant().GetBytes())
 		}
-		p.credit.add(req.GetGrant().GetBytes())
 	}
 }
 
