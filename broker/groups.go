@@ -60,7 +60,7 @@ func (b *Broker) openGroups(ctx context.Context) error {
 var foundedKey = key.Node("metadata-bootstrapped")
 
 // errMetadataLost is why a node does not start.
-var errMetadataLost = stream.Errorf(stream.CodeCorrupt, "the log of the metadata is lost, although this node has had one")
+var errMetadataLost = stream.Wrap(stream.CodeCorrupt, storage.ErrCorrupt, "the log of the metadata is lost, although this node has had one")
 
 func (b *Broker) openMetadata(ctx context.Context) error {
 	known, err := b.has(foundedKey)
