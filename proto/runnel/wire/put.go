@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"math"
+	"encoding/binary"
 	"unicode/utf8"
 
 	"google.golang.org/grpc/mem"
@@ -177,10 +177,10 @@ func (p *PutBatch) entry(msg []byte) error {
 		}
 		msg = rest
 	}
-	if len(key) > math.MaxUint16 || !utf8.Valid(key) {
+	if !utf8.Valid(key) {
 		return errMalformed
 	}
-	p.keys = append(p.keys, byte(len(key)>>8), byte(len(key)))
+	p.keys = binary.BigEndian.AppendUint32(p.keys, uint32(len(key)))
 	p.keys = append(p.keys, key...)
 	p.Entries = append(p.Entries, e)
 	return nil
@@ -215,9 +215,9 @@ func decodePutRecords(data mem.BufferSlice, m *runnelv1.PutRecordsRequest) error
 func (p *PutBatch) nameKeys() {
 	all := string(p.keys)
 	for i := range p.Entries {
-		n := int(all[0])<<8 | int(all[1])
-		p.Entries[i].PartitionKey = all[2 : 2+n]
-		all = all[2+n:]
+		n := int(binary.BigEndian.Uint32(p.keys[len(p.keys)-len(all):]))
+		p.Entries[i].PartitionKey = all[4 : 4+n]
+		all = all[4+n:]
 	}
 }
 
