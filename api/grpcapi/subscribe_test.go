@@ -18,6 +18,8 @@ import (
 
 const firstShard = "shardId-000000000000"
 
+var horizon = client.Horizon()
+
 func testContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
