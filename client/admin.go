@@ -18,12 +18,24 @@ func (c *Client) streams() runnelv1.StreamServiceClient {
 
 // change runs a call that changes something: if its answer is lost, its outcome is unknown.
 func (c *Client) change(ctx context.Context, attempt func(context.Context) error) error {
-	return c.do(ctx, func(ctx context.Context) error { return outcome(attempt(ctx)) })
+	return c.do(ctx, func(ctx context.Context) error { return c.unary(ctx, attempt, outcome) })
 }
 
 // look runs a call that changes nothing and may be repeated at will.
 func (c *Client) look(ctx context.Context, attempt func(context.Context) error) error {
-	return c.do(ctx, func(ctx context.Context) error { return wire.FromStatus(attempt(ctx)) })
+	return c.do(ctx, func(ctx context.Context) error { return c.unary(ctx, attempt, wire.FromStatus) })
+}
+
+// unary makes one attempt of a call. On a closed client it is not made.
+func (c *Client) unary(ctx context.Context, attempt func(context.Context) error, mapped func(error) error) error {
+	if c.ctx.Err() != nil {
+		return closedError()
+	}
+	err := mapped(attempt(ctx))
+	if code := stream.CodeOf(err); err != nil && code.Retryable() && c.ctx.Err() != nil {
+		return stream.Wrap(code, ErrClosed, "no answer came")
+	}
+	return err
 }
 
 // outcome tells a failure that surely changed nothing from one that may have.
@@ -36,7 +48,7 @@ func outcome(err error) error {
 	if !ok || len(st.Details()) > 0 {
 		return mapped
 	}
-	neverSent := strings.Contains(st.Message(), "Error while dialing")
+	neverSent := strings.Contains(st.Message(), "Error while dialing") || strings.Contains(st.Message(), "authentication handshake failed")
 	switch st.Code() {
 	case codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Unknown:
 		if !neverSent {

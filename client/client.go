@@ -122,5 +122,5 @@ func (c *Client) next() *lane {
 	if len(c.lanes) == 1 {
 		return c.lanes[0]
 	}
-	return c.lanes[int(c.turn.Add(1))%len(c.lanes)]
+	return c.lanes[c.turn.Add(1)%uint32(len(c.lanes))]
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -150,7 +151,8 @@ func (f *Follower) start(id string, from From) {
 }
 
 func (f *Follower) read(id string, from From) error {
-	sub, err := f.client.Subscribe(f.ctx, f.name, id, from, f.opts...)
+	// Not Subscribe: the server may be away just when a parent has ended.
+	sub, err := f.client.subscription(f.ctx, f.name, id, from, f.opts)
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func (f *Follower) learn(children []Child) error {
 	if !unknown {
 		return nil
 	}
-	shards, err := f.client.ListShards(f.ctx, f.name, ShardFilter{})
+	shards, err := f.shards()
 	if err != nil {
 		return err
 	}
@@ -218,6 +220,19 @@ func (f *Follower) learn(children []Child) error {
 		f.parents[id] = parents
 	}
 	return nil
+}
+
+// shards lists all shards, however long it takes until there is a server that does.
+func (f *Follower) shards() ([]ShardInfo, error) {
+	for n := 1; ; n++ {
+		shards, err := f.client.ListShards(f.ctx, f.name, ShardFilter{})
+		if err == nil || !stream.CodeOf(err).Retryable() || errors.Is(err, ErrClosed) {
+			return shards, err
+		}
+		if !sleep(f.ctx, f.client.cfg.retry.pause(n)) {
+			return nil, err
+		}
+	}
 }
 
 // unread tells whether a parent's records are still to come. f.mu is held.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"github.com/runnel-io/runnel/proto/runnel/wire"
 	"github.com/runnel-io/runnel/stream"
@@ -14,12 +15,16 @@ const chunkBytes = 1<<20 - 32<<10
 // Put stores one record and returns when it is durable. Concurrent Puts share
 // messages. Records that one goroutine puts one after the other keep their order.
 func (c *Client) Put(ctx context.Context, name string, r Record) (stream.Sequence, error) {
-	if err := checkPut(ctx, name, r); err != nil {
+	if err := checkCall(ctx, name); err != nil {
+		return stream.Sequence{}, err
+	}
+	if err := r.Check(); err != nil {
 		return stream.Sequence{}, err
 	}
 	e := entry(&r)
 	seq, err := c.next().putOne(ctx, name, &e)
 	if err == nil {
+		c.budget.success()
 		return seq, nil
 	}
 	// The way of a refused put needs timers and closures; it is not the usual one.
@@ -37,20 +42,21 @@ func (c *Client) Put(ctx context.Context, name string, r Record) (stream.Sequenc
 
 // PutMany stores any number of records and returns when all that could be stored
 // are durable. There is a result for every record, in order. The error is nil if
-// all are stored, else the first record's error.
+// all are stored, else the first record's error. Without results nothing was sent.
 //
 // Records go out in messages of up to 500, each sent after the one before is
 // answered; refused records are retried before later ones are sent, so records of
 // one key keep their order.
 func (c *Client) PutMany(ctx context.Context, name string, records []Record) ([]PutResult, error) {
-	for i := range records {
-		if err := checkPut(ctx, name, records[i]); err != nil {
-			return nil, err
-		}
+	if err := checkCall(ctx, name); err != nil {
+		return nil, err
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	results := make([]PutResult, len(records))
+	for i := range records {
+		results[i].Err = records[i].Check()
+	}
 	for at := 0; at < len(records); {
 		n := chunk(records[at:])
 		c.putChunk(ctx, name, records[at:at+n], results[at:at+n])
@@ -68,8 +74,11 @@ func (c *Client) PutMany(ctx context.Context, name string, records []Record) ([]
 // that the records may not be sent at all. Once a record of a shard is refused,
 // later ones of that shard are refused too.
 func (c *Client) PutBatch(ctx context.Context, name string, records []Record) ([]PutResult, error) {
+	if err := checkCall(ctx, name); err != nil {
+		return nil, err
+	}
 	for i := range records {
-		if err := checkPut(ctx, name, records[i]); err != nil {
+		if err := records[i].Check(); err != nil {
 			return nil, err
 		}
 	}
@@ -94,15 +103,24 @@ func (c *Client) PutBatch(ctx context.Context, name string, records []Record) ([
 	return results, err
 }
 
-func checkPut(ctx context.Context, name string, r Record) error {
+func checkCall(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return stream.Wrap(stream.CodeUnavailable, err, "the put was not sent")
 	}
-	if err := stream.CheckName(name); err != nil {
-		return err
-	}
+	return stream.CheckName(name)
+}
+
+// Check tells what no server takes: puts refuse such a record unsent.
+func (r Record) Check() error {
 	if size := r.Size(); size > stream.MaxRecordBytes {
 		return stream.Errorf(stream.CodeValidation, "record of %d bytes, at most %d are allowed", size, stream.MaxRecordBytes)
+	}
+	// A message with such a key would break the connection for all who share it.
+	if !utf8.ValidString(r.PartitionKey) {
+		return stream.Errorf(stream.CodeValidation, "partition key %q is not UTF-8", r.PartitionKey)
+	}
+	if n := utf8.RuneCountInString(r.PartitionKey); n < 1 || n > stream.MaxPartitionKeyRunes {
+		return stream.Errorf(stream.CodeValidation, "partition key has %d characters, allowed are 1 to %d", n, stream.MaxPartitionKeyRunes)
 	}
 	return nil
 }
@@ -141,9 +159,14 @@ func chunk(records []Record) int {
 
 // putChunk puts records until each is stored or has an error for good.
 func (c *Client) putChunk(ctx context.Context, name string, records []Record, results []PutResult) {
-	left := make([]int, len(records)) // the records that are not decided, by index
-	for i := range left {
-		left[i] = i
+	left := make([]int, 0, len(records)) // the records that are not decided, by index
+	for i := range records {
+		if results[i].Err == nil {
+			left = append(left, i)
+		}
+	}
+	if len(left) == 0 {
+		return
 	}
 	_ = c.do(ctx, func(ctx context.Context) error {
 		got, err := c.next().putMany(ctx, name, encode(records, left), len(left))
@@ -187,6 +210,9 @@ func result(got []wire.PutResult, k int, err error) PutResult {
 
 func giveUp(results []PutResult, cause error) {
 	for i := range results {
+		if results[i].Err != nil {
+			continue
+		}
 		results[i].Err = stream.Wrap(stream.CodeUnavailable, cause, "the put was not sent")
 	}
 }

@@ -126,13 +126,14 @@ func (c *Client) Read(ctx context.Context, iterator string, limit int) (batch *B
 }
 
 // ReadShard yields the records of a shard from the place on, until it has caught
-// up with the newest or the shard ends. An error ends it.
+// up with the newest or the shard ends. While others, or it, have used up the shard's
+// read quota, it waits. An error ends it.
 func (c *Client) ReadShard(ctx context.Context, name, shard string, from From) iter.Seq2[StoredRecord, error] {
 	return func(yield func(StoredRecord, error) bool) {
 		token, err := c.Iterator(ctx, name, shard, from)
 		for err == nil && token != "" {
 			var b *Batch
-			if b, token, err = c.Read(ctx, token, 0); err != nil {
+			if b, token, err = c.readInTurn(ctx, token); err != nil {
 				break
 			}
 			for r := range b.Records() {
@@ -146,6 +147,16 @@ func (c *Client) ReadShard(ctx context.Context, name, shard string, from From) i
 		}
 		if err != nil {
 			yield(StoredRecord{}, err)
+		}
+	}
+}
+
+// readInTurn reads when the shard's quota lets it.
+func (c *Client) readInTurn(ctx context.Context, iterator string) (*Batch, string, error) {
+	for n := 1; ; n++ {
+		b, next, err := c.Read(ctx, iterator, 0)
+		if err == nil || stream.CodeOf(err) != stream.CodeThroughputExceeded || !sleep(ctx, c.cfg.retry.pause(n)) {
+			return b, next, err
 		}
 	}
 }

@@ -34,6 +34,7 @@ func newSession(l *lane) *session {
 
 func (s *session) run() {
 	defer s.cancel(nil)
+	s.lane.client.wg.Go(s.watch) // the opening, too
 	puts, err := runnelv1.NewRecordServiceClient(s.lane.conn).PutStream(s.ctx)
 	if err != nil {
 		s.end(err)
@@ -44,7 +45,6 @@ func (s *session) run() {
 		defer close(received)
 		s.end(s.receive(puts))
 	})
-	s.lane.client.wg.Go(s.watch)
 	s.send(puts)
 	<-received
 }

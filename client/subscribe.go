@@ -53,7 +53,8 @@ type Subscription struct {
 	failed  int  // attempts since the last message
 
 	mu          sync.Mutex
-	interrupted bool               // the context of the present Next has ended
+	calls       int                // of Next
+	interrupted bool               // the context of the last one has ended
 	hangUp      context.CancelFunc // ends push, or the attempt to open it; nil: neither
 }
 
@@ -62,6 +63,20 @@ type Subscription struct {
 // record as soon as there is a server again, however long that takes; ctx or
 // Close ends it.
 func (c *Client) Subscribe(ctx context.Context, name, shard string, from From, opts ...SubscribeOption) (*Subscription, error) {
+	s, err := c.subscription(ctx, name, shard, from, opts)
+	if err != nil {
+		return nil, err
+	}
+	// The first connection tells of a stream or shard that does not exist.
+	if err := c.do(ctx, func(context.Context) error { return s.connect() }); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// subscription is one that connects when it is first asked for records.
+func (c *Client) subscription(ctx context.Context, name, shard string, from From, opts []SubscribeOption) (*Subscription, error) {
 	s := &Subscription{client: c, name: name, shard: shard, from: from, opts: subscribing{credit: DefaultCredit}}
 	for _, o := range opts {
 		o(&s.opts)
@@ -70,11 +85,6 @@ func (c *Client) Subscribe(ctx context.Context, name, shard string, from From, o
 		return nil, stream.Errorf(stream.CodeValidation, "credit of %d bytes", s.opts.credit)
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	// The first connection tells of a stream or shard that does not exist.
-	if err := c.do(ctx, func(context.Context) error { return s.connect() }); err != nil {
-		s.Close()
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -85,8 +95,8 @@ func (s *Subscription) Close() { s.cancel() }
 // that may pass is not returned: the subscription then resumes. The end of ctx
 // ends only this call; the next one goes on with the same record.
 func (s *Subscription) Next(ctx context.Context) (*Batch, error) {
-	s.interrupt(false)
-	stop := context.AfterFunc(ctx, func() { s.interrupt(true) })
+	call := s.begin()
+	stop := context.AfterFunc(ctx, func() { s.interrupt(call) })
 	defer stop()
 	for {
 		b, err := s.try()
@@ -121,7 +131,14 @@ func (s *Subscription) recover(ctx context.Context, err error) error {
 		return err
 	}
 	s.failed++
-	sleep(s.ctx, s.client.cfg.retry.pause(s.failed))
+	t := time.NewTimer(s.client.cfg.retry.pause(s.failed))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	case <-s.client.ctx.Done():
+	}
 	return nil
 }
 
@@ -180,17 +197,33 @@ func (s *Subscription) grant(bytes int) error {
 		return nil
 	}
 	s.granted += bytes
-	return s.push.Send(&runnelv1.SubscribeRequest{Request: &runnelv1.SubscribeRequest_Grant{
+	err := s.push.Send(&runnelv1.SubscribeRequest{Request: &runnelv1.SubscribeRequest_Grant{
 		Grant: &runnelv1.SubscribeGrant{Bytes: uint64(bytes)},
 	}})
+	if errors.Is(err, io.EOF) { // what has come already is still to be read, and then why
+		return nil
+	}
+	return err
 }
 
-// interrupt hangs up what the present Next does.
-func (s *Subscription) interrupt(on bool) {
+// begin numbers the calls of Next.
+func (s *Subscription) begin() (call int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.interrupted = on
-	if on && s.hangUp != nil {
+	s.calls++
+	s.interrupted = false
+	return s.calls
+}
+
+// interrupt hangs up what a call of Next does, unless it has returned.
+func (s *Subscription) interrupt(call int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if call != s.calls {
+		return
+	}
+	s.interrupted = true
+	if s.hangUp != nil {
 		s.hangUp()
 	}
 }
@@ -213,6 +246,9 @@ func (s *Subscription) connect() error {
 	}
 	if err != nil {
 		s.disconnect()
+		if s.client.ctx.Err() != nil {
+			return closedError()
+		}
 		return err
 	}
 	s.push = push
