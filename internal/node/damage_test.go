@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ func TestDamageIsNotReady(t *testing.T) {
 	if err := c.cycle(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	n, err := c.start(t.Context(), nil) // it writes what is in the log to tables
+	n, err := c.start(t.Context(), c.fs) // it writes what is in the log to tables
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +26,7 @@ func TestDamageIsNotReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	flipData(t, c.fs)
-	n, err = Start(t.Context(), Config{DataDir: "data", FS: c.fs, Logger: slog.New(slog.DiscardHandler)})
+	n, err = Start(t.Context(), Config{DataDir: "data", FS: c.fs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,9 +150,14 @@ func (l *ledger) checkShard(ctx context.Context, b *broker.Broker, name string, 
 	})
 }
 
+// emptyReads is how many reads may bring nothing before the end of a shard: one
+// for each segment that holds none of it.
+const emptyReads = 1000
+
 // readAll reads a shard from its start to what is its end at the time.
 func readAll(ctx context.Context, b *broker.Broker, name, shard string, each func(stream.Sequence, stream.Record) error) error {
 	token, err := b.Iterator(ctx, name, shard, broker.From{Kind: broker.TrimHorizon})
+	still := 0
 	for err == nil && token != "" {
 		var res broker.ReadResult
 		if res, err = b.Read(ctx, token, stream.MaxReadRecords); err != nil {
@@ -162,10 +167,14 @@ func readAll(ctx context.Context, b *broker.Broker, name, shard string, each fun
 			if err := each(stamp.Sequence, r); err != nil {
 				return err
 			}
+			still = 0
 		}
 		token = res.NextToken
 		if res.MillisBehind == 0 {
 			return nil
+		}
+		if still++; still > emptyReads {
+			return violated("%s: %d reads one after the other bring nothing, but there is to be more %d ms later", shard, still, res.MillisBehind)
 		}
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -67,7 +66,7 @@ func aLife(t *testing.T, rng *rand.Rand, cuts int) {
 			t.Fatalf("cycle %d: %v", i, err)
 		}
 	}
-	t.Logf("%d records acknowledged, %d sent; %d cuts during a start, %d reshards", len(c.ledger.acked), len(c.ledger.sent), c.early, c.reshards)
+	t.Logf("%d records acknowledged, %d sent; cuts amid %d starts and %d stops, %d reshards", len(c.ledger.acked), len(c.ledger.sent), c.starts, c.stops, c.reshards)
 	if len(c.ledger.acked) < cuts {
 		t.Errorf("only %d records were acknowledged: the load did not load", len(c.ledger.acked))
 	}
@@ -95,19 +94,20 @@ type cutter struct {
 	fs     *storage.MemFS
 	ledger *ledger
 
-	early, reshards int
+	starts, stops, reshards int // amid how many of them the power was cut
 }
 
 // cycle starts a node on what the last cut left, checks it, loads it, and cuts.
 func (c *cutter) cycle(ctx context.Context, i int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if i > 0 && c.rng.IntN(4) == 0 {
+	if c.rng.IntN(4) == 0 {
 		if err := c.cutStart(ctx); err != nil {
 			return err
 		}
 	}
-	n, err := c.start(ctx, nil)
+	p := c.newPlug()
+	n, err := c.start(ctx, p.disk())
 	if err != nil {
 		return err
 	}
@@ -119,14 +119,11 @@ func (c *cutter) cycle(ctx context.Context, i int) error {
 	if err != nil {
 		return errors.Join(err, n.Close(ctx))
 	}
-	return c.load(ctx, n)
+	return c.load(ctx, n, p)
 }
 
-func (c *cutter) start(ctx context.Context, log slog.Handler) (*Node, error) {
-	if log == nil {
-		log = slog.DiscardHandler
-	}
-	n, err := Start(ctx, Config{DataDir: "data", FS: c.fs, Logger: slog.New(log)})
+func (c *cutter) start(ctx context.Context, fs storage.FS) (*Node, error) {
+	n, err := Start(ctx, Config{DataDir: "data", FS: fs})
 	if err != nil {
 		return nil, startFault(err)
 	}
@@ -145,44 +142,33 @@ func startFault(err error) error {
 	return fmt.Errorf("start: %w", err)
 }
 
-// cut is the file system as the power cut leaves it: what was synced, and a
-// random part of the rest.
-func (c *cutter) cut() *storage.MemFS {
-	return c.fs.CrashClone(storage.CrashCloneCfg{UnsyncedDataPercent: c.rng.IntN(101), RNG: rand.New(rand.NewPCG(c.rng.Uint64(), 1))})
-}
+// Disk operations of a start, of a stop and of a load, about.
+const (
+	startOperations = 150
+	stopOperations  = 60
+	loadOperations  = 1000
+)
 
-// cutStart cuts the power while a node starts, when it logs its n-th message.
+// cutStart cuts the power while a node starts.
 func (c *cutter) cutStart(ctx context.Context) error {
-	c.early++
-	var after *storage.MemFS
-	var once sync.Once
-	at := int64(1 + c.rng.IntN(12))
-	n, err := c.start(ctx, &countdown{n: at, do: func() { once.Do(func() { after = c.cut() }) }})
+	p := c.newPlug()
+	p.set(1 + c.rng.IntN(startOperations))
+	n, err := c.start(ctx, p.disk())
 	if err != nil {
 		return err
 	}
-	once.Do(func() { after = c.cut() })
+	if p.pull() {
+		c.starts++
+	}
 	err = n.Close(ctx)
-	c.fs = after
+	c.resume(p)
 	return err
 }
 
-// countdown is a log handler that does something at the n-th message.
-type countdown struct {
-	slog.Handler
-	n    int64
-	seen atomic.Int64
-	do   func()
-}
-
-func (c *countdown) Enabled(context.Context, slog.Level) bool { return true }
-func (c *countdown) WithAttrs([]slog.Attr) slog.Handler       { return c }
-func (c *countdown) WithGroup(string) slog.Handler            { return c }
-func (c *countdown) Handle(context.Context, slog.Record) error {
-	if c.seen.Add(1) == c.n {
-		c.do()
-	}
-	return nil
+// resume goes on with what a power cut left.
+func (c *cutter) resume(p *plug) {
+	c.ledger.thaw(p.acked)
+	c.fs = p.left
 }
 
 func create(ctx context.Context, n *Node) error {
@@ -220,9 +206,21 @@ const (
 	batchWorkers = 2 // each puts a few at once
 )
 
-// load puts records and sometimes reshards, until the power is cut after a
-// random number of acknowledgements.
-func (c *cutter) load(ctx context.Context, n *Node) error {
+const (
+	cutAtAnswer = iota
+	cutAtOperation
+	cutAtStop
+	cutKinds
+)
+
+// load puts records and sometimes reshards, until the power is cut: after a random
+// number of acknowledgements, amid an operation of the disk, or amid the clean
+// stop that follows.
+func (c *cutter) load(ctx context.Context, n *Node, p *plug) error {
+	kind := c.rng.IntN(cutKinds)
+	if kind == cutAtOperation {
+		p.set(1 + c.rng.IntN(loadOperations))
+	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	enough := make(chan struct{})
@@ -255,16 +253,22 @@ func (c *cutter) load(ctx context.Context, n *Node) error {
 	case <-ctx.Done():
 		err = fmt.Errorf("%d of %d acknowledgements: %w", acks.Load(), goal, ctx.Err())
 	}
-	// Acknowledged first, cut second: everything frozen must survive.
-	frozen := c.ledger.freeze()
-	after := c.cut()
+	atStop := kind == cutAtStop && err == nil
+	if !atStop {
+		p.pull()
+	}
 	stop()
 	wg.Wait()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
+	if atStop {
+		p.set(1 + c.rng.IntN(stopOperations))
+	}
 	err = errors.Join(err, n.Close(closing))
-	c.ledger.thaw(frozen)
-	c.fs = after
+	if p.pull() && atStop {
+		c.stops++
+	}
+	c.resume(p)
 	return err
 }
 
