@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,7 +64,7 @@ func aLife(t *testing.T, rng *rand.Rand, cuts int) {
 			if isViolation(err) {
 				t.Fatalf("violation after cut %d: %v", i, err)
 			}
-			t.Fatalf("cycle %d: %v", i, err)
+			t.Fatalf("cycle %d: %v\n%v", i, err, c.stuck.Load())
 		}
 	}
 	t.Logf("%d records acknowledged, %d sent; cuts amid %d starts and %d stops, %d reshards", len(c.ledger.acked), len(c.ledger.sent), c.starts, c.stops, c.reshards)
@@ -94,13 +95,18 @@ type cutter struct {
 	fs     *storage.MemFS
 	ledger *ledger
 
-	starts, stops, reshards int // amid how many of them the power was cut
+	starts, stops, reshards int          // amid how many of them the power was cut
+	stuck                   atomic.Value // what all goroutines did when a cycle took too long
 }
 
 // cycle starts a node on what the last cut left, checks it, loads it, and cuts.
 func (c *cutter) cycle(ctx context.Context, i int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		stacks := make([]byte, 4<<20)
+		c.stuck.Store(string(stacks[:runtime.Stack(stacks, true)]))
+	})()
 	if c.rng.IntN(4) == 0 {
 		if err := c.cutStart(ctx); err != nil {
 			return err
